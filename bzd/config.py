@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration: TOML and `--set section.key=value` into frozen dataclasses, and where each value came from.
+
+Each option carries its documentation, unit and bounds beside its default, so that `bzd config` and the errors can
+quote them. An unknown section or key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from bzd.errors import ConfigError
+
+
+def option(default: Any, doc: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field that is an option: its default, what it means with unit and source, and its bounds."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class ScanConfig:
+    """`[scan]`: how the radio listens."""
+
+    period_s: float = option(
+        0.0,
+        "seconds from one listening to the next; 0 listens all the time. Phones listen 4 s every 210 to 300 s (GAEN)",
+        low=0,
+        high=3600,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProximityConfig:
+    """`[proximity]`: from sightings to contacts."""
+
+    instance_gap_s: float = option(
+        25.0,
+        "a scan instance closes after this many seconds without a sighting. Google joins sightings up to 25.5 s apart, "
+        "and BlueZ's active scan reports a device once in 10.3 s",
+        low=1,
+        high=300,
+    )
+    instance_max_s: float = option(60.0, "a scan instance closes after this many seconds", low=1, high=300)
+    instance_stands_for_max_s: float = option(
+        300.0,
+        "with a scan period, the most seconds one instance stands for (GAEN: 5 minutes)",
+        low=1,
+        high=3600,
+    )
+    max_gap_s: float = option(
+        360.0,
+        "two scan instances further apart than this many seconds are two contacts; more than GAEN's longest "
+        "scan period of 5 minutes",
+        low=1,
+        high=86400,
+    )
+    min_sightings: int = option(
+        2,
+        "contacts with fewer sightings are dropped: one alone may be a corrupted read. Duration is judged only after "
+        "matching has joined the pieces of a meeting",
+        low=1,
+        high=100000,
+    )
+    min_rssi_dbm: int = option(
+        -95,
+        "contacts whose strongest sighting is weaker are dropped. Coarse on purpose: a phone's tx power is known only "
+        "after matching",
+        low=-126,
+        high=20,
+    )
+    max_tracked: int = option(
+        4096,
+        "rolling IDs tracked at once; beyond it the weakest and oldest go, counted",
+        low=16,
+        high=1000000,
+    )
+    max_contacts_per_hour: int = option(
+        1000,
+        "contacts stored per hour of their start; beyond it the shortest go, counted. Twice the 500 badges that were "
+        "seen to saturate bluetoothd",
+        low=1,
+        high=1000000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RangingConfig:
+    """`[ranging]`: from RSSI to closeness. RSSI is not metres; these constants only make the error honest."""
+
+    near_m: float = option(
+        2.0, "closer than this many metres is near (the public-health rule of 2020)", low=0.1, high=100
+    )
+    rssi_1m_dbm: float = option(-55.0, "RSSI at 1 m in dBm", low=-126, high=20)
+    exponent: float = option(2.0, "path-loss exponent; 2 is free space", low=0.5, high=10)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """`[store]`: the sealed store."""
+
+    retention_days: int = option(14, "contacts and keys older than this many days are purged", low=1, high=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All sections."""
+
+    scan: ScanConfig = field(default_factory=ScanConfig)
+    proximity: ProximityConfig = field(default_factory=ProximityConfig)
+    ranging: RangingConfig = field(default_factory=RangingConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option as it is in force: `section.key`, its value, where it came from, and what it means."""
+
+    name: str
+    value: Any
+    origin: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """The configuration in force and where each value came from.
+
+    Attributes:
+        config: the values.
+        origins: `section.key` to the file or flag that set it; absent for defaults.
+    """
+
+    config: Config
+    origins: Mapping[str, str]
+
+    def settings(self) -> Iterator[Setting]:
+        """Every option in force, in order of declaration."""
+        for section in fields(Config):
+            values = getattr(self.config, section.name)
+            for entry in fields(values):
+                name = f"{section.name}.{entry.name}"
+                origin = self.origins.get(name, "default")
+                yield Setting(name, getattr(values, entry.name), origin, entry.metadata["doc"])
+
+
+def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """Read the configuration.
+
+    Args:
+        path: a TOML file, or None for the defaults.
+        overrides: `section.key=value`, where value is TOML or else taken as a string; they win over the file.
+
+    Raises:
+        ConfigError: naming the file, the key and the nearest known key.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    if path is not None:
+        for section, key, value in _read(path):
+            values.setdefault(section, {})[key] = _checked(section, key, value, str(path))
+            origins[f"{section}.{key}"] = str(path)
+    for override in overrides:
+        section, key, value = _parse_override(override)
+        values.setdefault(section, {})[key] = _checked(section, key, value, "--set")
+        origins[f"{section}.{key}"] = "--set"
+    sections = {entry.name: _section_type(entry.name)(**values.get(entry.name, {})) for entry in fields(Config)}
+    return LoadedConfig(Config(**sections), origins)
+
+
+def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", "mend the line it names") from error
+    for section, table in document.items():
+        if not isinstance(table, dict):
+            _section_type(section, str(path))
+            raise ConfigError(f"{path}: {section} must be a section: [{section}]")
+        for key, value in table.items():
+            yield section, key, value
+
+
+def _parse_override(text: str) -> tuple[str, str, Any]:
+    name, equals, value = text.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot):
+        raise ConfigError(f"--set takes section.key=value, not {text!r}", "for example --set proximity.max_gap_s=600")
+    try:
+        return section, key, tomllib.loads(f"value = {value}")["value"]
+    except (ValueError, RecursionError):
+        return section, key, value
+
+
+def _section_type(name: str, origin: str = "--set") -> Any:
+    known = {entry.name: entry.default_factory for entry in fields(Config)}
+    if name not in known:
+        raise ConfigError(f"{origin}: unknown section [{name}]{_nearest(name, known)}")
+    return known[name]
+
+
+def _checked(section: str, key: str, value: Any, origin: str) -> Any:
+    known = {entry.name: entry for entry in fields(_section_type(section, origin))}
+    if key not in known:
+        raise ConfigError(f"{origin}: unknown key {section}.{key}{_nearest(key, known)}")
+    entry = known[key]
+    default = entry.default
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
+        raise ConfigError(f"{origin}: {section}.{key} must be {wanted[type(default)]}, not {value!r}")
+    low, high = entry.metadata["low"], entry.metadata["high"]
+    if low is not None and not low <= value <= high:
+        raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")
+    return value
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    return f"; the nearest is {close[0]}" if close else ""
