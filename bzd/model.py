@@ -70,10 +70,15 @@ class Sighting(NamedTuple):
 class ScanInstance:
     """The sightings of one rolling ID in one short stretch of listening, summed up.
 
+    Every number is quantised where it is made (`bzd.proximity`), so that a record that stores whole milliseconds and
+    eighths of a decibel gives back the very same floats.
+
     Attributes:
-        offset_s: seconds from the start of its contact to its first sighting.
-        seconds: how much time it stands for (design of GAEN's ScanInstance: seconds since the last scan).
-        sightings: number of sightings, at least 1.
+        offset_s: seconds from the start of its contact to its first sighting; a whole number of milliseconds divided
+            by 1000, from 0 to below 2**32 ms. Offsets never decrease along a contact.
+        seconds: how much time it stands for (design of GAEN's ScanInstance: seconds since the last scan), which ends at
+            its last sighting or, before a cut, at the cut; quantised and bounded like `offset_s`.
+        sightings: number of sightings, 1 to 65535 (a larger number is stated as 65535).
         rssi_mean: arithmetic mean of their RSSI in dBm, a multiple of 1/8 dB.
         rssi_max: strongest RSSI in dBm.
     """
@@ -89,14 +94,21 @@ class ScanInstance:
 class Contact:
     """A run of scan instances of one rolling ID without a long gap, that passed the RSSI and duration filter.
 
+    It lies within one UTC day: a run that goes on over midnight is cut there, and then `end` of the one contact and
+    `start` of the next are both midnight; the day of a contact is therefore that of its `start`. Protocol, rolling ID and
+    start together name a contact.
+
     Attributes:
         protocol: name of the protocol.
         rolling_id: the ID that was heard.
         metadata: the first metadata heard beside it, or b"".
-        start: first sighting, UTC unix seconds.
-        end: last sighting, UTC unix seconds.
-        near_s: seconds within the configured distance; a preview, computed anew when the tx power is known.
-        distance_m: estimated typical distance in metres, None where there is no estimate; a preview as well.
+        start: first sighting, or the cut that it begins with, UTC unix seconds; a whole number of milliseconds divided
+            by 1000.
+        end: last sighting, or the cut that it ends with, UTC unix seconds; quantised like `start`.
+        near_s: seconds within the configured distance, at most `duration_s`; a whole number of milliseconds divided by
+            1000. A preview, computed anew when the tx power is known.
+        distance_m: estimated typical distance in metres, a whole number of centimetres divided by 100 from 0.1 to 100;
+            None where there is no estimate. A preview as well.
         synced: whether the wall clock was known to be right.
         scans: its scan instances in order of time, at least one.
     """
