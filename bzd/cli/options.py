@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that commands share, and what they resolve to.
+
+The decorators pass nothing to the command: what was given is kept in the `Session`, and the functions below ask for
+it. So `--state`, `--config` and `--set` work before the command's name and after it alike; after it wins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bzd import config
+from bzd.clock import Clock, SystemClock
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SYSTEM_STATE = Path("/var/lib/bzd")
+"""Where a badge keeps its store (file-hierarchy(7): /var/lib, and what systemd makes of StateDirectory=bzd)."""
+SYSTEM_CONFIG = Path("/etc/bzd/bzd.toml")
+"""Where a badge keeps its configuration."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What one command line said, and the clock it runs by.
+
+    Attributes:
+        clock: tells the wall clock.
+        states: as given with `--state`, the last place where it stands.
+        config: as given with `--config`.
+        overrides: all `--set section.key=value` in order.
+        identities: as given with `--identity`.
+        passphrase_file: as given with `--passphrase-file`.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    states: tuple[Path, ...] = ()
+    config: Path | None = None
+    overrides: tuple[str, ...] = ()
+    identities: tuple[Path, ...] = ()
+    passphrase_file: Path | None = None
+
+
+def session(ctx: click.Context) -> Session:
+    """The session that a command runs in; a fresh one where a command is run without the group."""
+    return ctx.find_root().ensure_object(Session)
+
+
+def _remember(attribute: str, *, add: bool = False) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that keeps what was given in the session, added to what stood before the command or instead of it."""
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        del parameter
+        if value is not None and value != ():
+            current = session(ctx)
+            setattr(current, attribute, getattr(current, attribute) + value if add else value)
+        return value
+
+    return callback
+
+
+def _shared(*names: str, attribute: str, add: bool = False, **settings: Any) -> Callable[[F], F]:
+    return click.option(*names, expose_value=False, callback=_remember(attribute, add=add), **settings)
+
+
+_PATH = click.Path(path_type=Path)
+
+state_option = _shared(
+    "--state",
+    attribute="states",
+    multiple=True,
+    type=_PATH,
+    metavar="DIR",
+    help="State directory, where the store is.",
+)
+"""`--state DIR`; ask with `state_dir` or `explicit_state`."""
+
+states_option = _shared(
+    "--state",
+    attribute="states",
+    multiple=True,
+    type=_PATH,
+    metavar="DIR|FILE",
+    help="State directory or exported store. Repeat it to read several.",
+)
+"""`--state DIR|FILE`, several times, for commands that read; ask with `state_paths`."""
+
+
+def config_options(command: F) -> F:
+    """`--config FILE` and `--set section.key=value`; ask with `load_config`."""
+    command = _shared(
+        "--set",
+        attribute="overrides",
+        add=True,
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Change one option for this run. Repeatable.",
+    )(command)
+    return _shared("--config", attribute="config", type=_PATH, metavar="FILE", help="Configuration file.")(command)
+
+
+def load_config(ctx: click.Context) -> config.LoadedConfig:
+    """The configuration of this run: defaults, file, `--set`.
+
+    The file is `--config`, `$BZD_CONFIG`, `/etc/bzd/bzd.toml` or the user's, the first that there is.
+
+    Raises:
+        ConfigError: naming the file, the key and the nearest known key.
+    """
+    given = session(ctx)
+    return config.load(given.config or _config_file(), given.overrides)
+
+
+def _config_file() -> Path | None:
+    if named := os.environ.get("BZD_CONFIG"):
+        return Path(named)
+    if os.path.exists(SYSTEM_CONFIG):  # noqa: PTH110  Path.exists raises where the folder may not be entered
+        return SYSTEM_CONFIG
+    import platformdirs  # noqa: PLC0415  not needed on a badge, and 25 ms of start-up
+
+    own = platformdirs.user_config_path("bzd") / "bzd.toml"
+    return own if own.exists() else None
+
+
+def explicit_state(ctx: click.Context) -> Path | None:
+    """The one state directory that stands on the command line; None without one, whatever the environment says.
+
+    Raises:
+        click.UsageError: if there are several.
+    """
+    states = session(ctx).states
+    if len(states) > 1:
+        raise click.UsageError("this command takes one --state", ctx)
+    return states[0] if states else None
+
+
+def state_dir(ctx: click.Context) -> Path:
+    """The state directory: `--state`, `$BZD_STATE`, `$STATE_DIRECTORY`, `/var/lib/bzd` if it exists, the user's own.
+
+    It need not exist.
+
+    Raises:
+        click.UsageError: if there are several `--state`.
+    """
+    return explicit_state(ctx) or _default_state()
+
+
+def state_paths(ctx: click.Context) -> tuple[Path, ...]:
+    """State directories and exported stores to read, in the order given; else the one of `state_dir`."""
+    return session(ctx).states or (_default_state(),)
+
+
+def _default_state() -> Path:
+    if named := os.environ.get("BZD_STATE"):
+        return Path(named)
+    # systemd separates several directories by colons (systemd.exec(5), RuntimeDirectory=).
+    if named := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(named)
+    if os.path.exists(SYSTEM_STATE):  # noqa: PTH110  Path.exists raises where the folder may not be entered
+        return SYSTEM_STATE
+    import platformdirs  # noqa: PLC0415  not needed on a badge, and 25 ms of start-up
+
+    return platformdirs.user_state_path("bzd")
