@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one interface that every proximity protocol satisfies."""
+"""The one interface that every proximity protocol satisfies, and what several implement alike."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ class ProximityProtocol(Interface):
     Attributes:
         name: lower case, at most 16 ASCII letters and digits; it is stored in records and never changes.
         id_bytes: length of a rolling ID.
-        key_bytes: length of a daily key.
+        key_bytes: length of a daily key. A new key is that many random bytes, independent of every other.
         interval_s: seconds for which one rolling ID is derived; a day is a whole number of them.
+        shuffled: whether the IDs of a day are broadcast in random order, so that an ID may be heard at any time of its
+            key's day and not only in the interval that `rolling_ids` gives it for.
+        needles: byte strings of which one or more occur in any advertising data that `decode` recognises. Data that
+            holds none of a protocol's needles is not even parsed, which is what makes other devices' adverts cheap.
     """
 
     @property
@@ -30,17 +34,24 @@ class ProximityProtocol(Interface):
     def key_bytes(self) -> int: ...  # noqa: D102
     @property
     def interval_s(self) -> int: ...  # noqa: D102
+    @property
+    def shuffled(self) -> bool: ...  # noqa: D102
+    @property
+    def needles(self) -> tuple[bytes, ...]: ...  # noqa: D102
 
-    def decode(self, ad: AdStructures) -> Identifier | None:
-        """The identifier that this advertising data carries, None if it is not of this protocol."""
+    def decode(self, structures: AdStructures) -> Identifier | None:
+        """The identifier that advertising data carries, None if it is not of this protocol."""
         ...
 
     def encode(self, identifier: Identifier, *, flags: int | None = None) -> bytes:
-        """The advertising data that broadcasts an identifier, at most 31 bytes.
+        """The advertising data that broadcasts an identifier, at most 31 bytes; `ad.parse` gives its parts.
 
         Args:
             identifier: what to broadcast.
             flags: the Flags octet to begin with; None leaves it out, since BlueZ adds its own.
+
+        Raises:
+            ValueError: if the identifier is another protocol's, or its rolling ID or metadata has the wrong length.
         """
         ...
 
@@ -48,14 +59,44 @@ class ProximityProtocol(Interface):
         """The rolling IDs of intervals `first` to `first + count - 1` under a daily key.
 
         Raises:
+            ValueError: if the key has the wrong length, or an interval is one that the key cannot have an ID for.
+        """
+        ...
+
+    def next_key(self, key: bytes) -> bytes | None:
+        """The key of the following UTC day where others' keys form a chain, None where days are independent.
+
+        Only for reading keys that others published; bzd's own days are always independent.
+
+        Raises:
             ValueError: if the key has the wrong length.
         """
         ...
 
     def seal_metadata(self, key: bytes, rolling_id: bytes, tx_power: int) -> bytes:
-        """The metadata to broadcast beside a rolling ID, stating a tx power in dBm; b"" where there is none."""
+        """The metadata to broadcast beside a rolling ID, stating a tx power in dBm; b"" where there is none.
+
+        Raises:
+            ValueError: if the key or rolling ID has the wrong length, or the tx power cannot be stated.
+        """
         ...
 
     def open_tx_power(self, key: bytes, rolling_id: bytes, metadata: bytes) -> int | None:
-        """The tx power in dBm that metadata states, None where it states none."""
+        """The tx power in dBm that metadata states, None where it states none; nothing vouches for it.
+
+        Raises:
+            ValueError: if the key or rolling ID has the wrong length.
+        """
         ...
+
+
+class WithoutMetadata:
+    """The part of a protocol that broadcasts nothing beside its rolling ID."""
+
+    def seal_metadata(self, key: bytes, rolling_id: bytes, tx_power: int) -> bytes:  # noqa: ARG002  the interface's
+        """Nothing, b""."""
+        return b""
+
+    def open_tx_power(self, key: bytes, rolling_id: bytes, metadata: bytes) -> int | None:  # noqa: ARG002
+        """None: no tx power is stated."""
+        return None
