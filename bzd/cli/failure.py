@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 import click
 
@@ -37,44 +38,41 @@ def report(error: BaseException) -> int:
     _drop_unwritable()
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED
+    code, lines = _explain(error)
     # stderr may be the closed pipe or the full disk; the exit code then is all that can still be said.
     with contextlib.suppress(OSError):
         if os.environ.get(DEBUG):
             traceback.print_exception(error)
-        return _say(error)
+        for say, text in lines:
+            say(text)
     _drop_unwritable()
-    return BzdError.exit_code
+    return code
 
 
-def _say(error: BaseException) -> int:
+def _explain(error: BaseException) -> tuple[int, list[tuple[Callable[[str], None], str]]]:
+    """The exit code, and what to say how."""
     if isinstance(error, KeyboardInterrupt | EOFError | click.Abort):
-        output.error("interrupted")
-        return INTERRUPTED
+        return INTERRUPTED, [(output.error, "interrupted")]
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return USAGE
+        return USAGE, [(output.plain, error.format_message())]
     if isinstance(error, click.ClickException):
-        return _usage(error)
+        return error.exit_code, _usage(error)
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         error = DiskFullError(f"cannot write {error.filename or 'the output'}: {error.strerror}")
     if isinstance(error, BzdError):
-        output.error(str(error))
-        output.hint(error.hint)
-        return error.exit_code
-    output.error(f"unexpected {type(error).__name__}: {error}")
-    output.hint(f"this is a fault of bzd: report it with the command you ran and what {DEBUG}=1 adds")
-    return BzdError.exit_code
+        return error.exit_code, [(output.error, str(error)), (output.hint, error.hint)]
+    fault = f"this is a fault of bzd: report it with the command you ran and what {DEBUG}=1 adds"
+    return BzdError.exit_code, [(output.error, f"unexpected {type(error).__name__}: {error}"), (output.hint, fault)]
 
 
-def _usage(error: click.ClickException) -> int:
+def _usage(error: click.ClickException) -> list[tuple[Callable[[str], None], str]]:
     """Click's message in the style of all others: its first letter small, no full stop, its suggestion as a hint."""
     message = error.message if isinstance(error, click.NoSuchOption | click.NoSuchCommand) else error.format_message()
     message = message.strip().removesuffix(".")
-    output.error(message[:1].lower() + message[1:])
     near = getattr(error, "possibilities", None)
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "bzd"
-    output.hint(f"did you mean {' or '.join(near)}?" if near else f"`{path} --help` shows what it takes")
-    return error.exit_code
+    advice = f"did you mean {' or '.join(near)}?" if near else f"`{path} --help` shows what it takes"
+    return [(output.error, message[:1].lower() + message[1:]), (output.hint, advice)]
 
 
 def _drop_unwritable() -> None:

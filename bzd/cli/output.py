@@ -37,6 +37,11 @@ def note(message: str) -> None:
     _message("", message)
 
 
+def plain(text: str) -> None:
+    """Print text of several lines, such as help, on stderr."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  this is how bzd speaks
+
+
 def _message(kind: str, message: str) -> None:
     # After the data: on a terminal, and where both go to one file, the order then is that of the program.
     sys.stdout.flush()
@@ -48,12 +53,7 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode()
-        if not "\ud800" <= character <= "\udfff"
-        else f"\\x{ord(character) & 0xFF:02x}"
-        for character in text
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
 
 
