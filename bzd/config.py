@@ -95,8 +95,26 @@ class RangingConfig:
     near_m: float = option(
         2.0, "closer than this many metres is near (the public-health rule of 2020)", low=0.1, high=100
     )
-    rssi_1m_dbm: float = option(-55.0, "RSSI at 1 m in dBm", low=-126, high=20)
-    exponent: float = option(2.0, "path-loss exponent; 2 is free space", low=0.5, high=10)
+    rssi_1m_dbm: float = option(
+        -50.0,
+        "RSSI at 1 m in dBm: two Raspberry Pi 3 in line of sight (fitted to NIST's Device A, tried on Device B). Worn on "
+        "bodies it is some 10 dB less; of a phone it is its tx power less about 60 dB (DP-3T's experiment 5)",
+        low=-126,
+        high=20,
+    )
+    exponent: float = option(
+        2.0,
+        "path-loss exponent: 2 is free space and what NIST's Raspberry Pi show within 4 m (1.93)",
+        low=0.5,
+        high=10,
+    )
+    smoothing_s: float = option(
+        90.0,
+        "an instance's level is the median of the instances that begin within this many seconds of it; "
+        "0 takes each by itself",
+        low=0,
+        high=3600,
+    )
 
 
 @dataclass(frozen=True, slots=True)

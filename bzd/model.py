@@ -16,6 +16,10 @@ RSSI_MAX_DBM = 20
 """Highest RSSI an LE controller may report (Core specification Vol 4 Part E 7.7.65.2); 127 is "not available"."""
 
 
+ContactKey = tuple[str, bytes, float]
+"""Protocol, rolling ID and start: what names a contact."""
+
+
 class Advertisement(NamedTuple):
     """One received advertising report.
 
@@ -95,8 +99,7 @@ class Contact:
     """A run of scan instances of one rolling ID without a long gap, that passed the RSSI and duration filter.
 
     It lies within one UTC day: a run that goes on over midnight is cut there, and then `end` of the one contact and
-    `start` of the next are both midnight; the day of a contact is therefore that of its `start`. Protocol, rolling ID and
-    start together name a contact.
+    `start` of the next are both midnight; the day of a contact is therefore that of its `start`.
 
     Attributes:
         protocol: name of the protocol.
@@ -122,6 +125,11 @@ class Contact:
     distance_m: float | None
     synced: bool
     scans: tuple[ScanInstance, ...]
+
+    @property
+    def key(self) -> ContactKey:
+        """What names a contact from its first sighting on, while it grows and when it is closed."""
+        return (self.protocol, self.rolling_id, self.start)
 
     @property
     def duration_s(self) -> float:
