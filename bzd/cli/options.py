@@ -69,6 +69,34 @@ def _shared(*names: str, attribute: str, add: bool = False, **settings: Any) -> 
     return click.option(*names, expose_value=False, callback=_remember(attribute, add=add), **settings)
 
 
+def examples(*lines: str) -> str:
+    """An epilog that shows how a command is called, one example a line."""
+    return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
+
+
+def form_options(**forms: str) -> Callable[[F], F]:
+    """Flags of which at most one may be given, passed to the command as `form`: the name of the flag, or None.
+
+    Args:
+        forms: name of the flag without dashes, to its help.
+    """
+
+    def decorate(command: F) -> F:
+        for name, text in reversed(forms.items()):
+            command = click.option(f"--{name}", is_flag=True, expose_value=False, callback=_choose, help=text)(command)
+        return command
+
+    return decorate
+
+
+def _choose(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  click's callback
+    chosen = ctx.params.setdefault("form", None)
+    if value:
+        if chosen:
+            raise click.UsageError(f"--{chosen} and --{parameter.name} exclude each other", ctx)
+        ctx.params["form"] = parameter.name
+
+
 _PATH = click.Path(path_type=Path)
 
 state_option = _shared(
@@ -108,16 +136,16 @@ def config_options(command: F) -> F:
 def load_config(ctx: click.Context) -> config.LoadedConfig:
     """The configuration of this run: defaults, file, `--set`.
 
-    The file is `--config`, `$BZD_CONFIG`, `/etc/bzd/bzd.toml` or the user's, the first that there is.
-
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
-    given = session(ctx)
-    return config.load(given.config or _config_file(), given.overrides)
+    return config.load(config_path(ctx), session(ctx).overrides)
 
 
-def _config_file() -> Path | None:
+def config_path(ctx: click.Context) -> Path | None:
+    """The configuration file: `--config`, `$BZD_CONFIG`, `/etc/bzd/bzd.toml` or the user's, the first that there is."""
+    if given := session(ctx).config:
+        return given
     if named := os.environ.get("BZD_CONFIG"):
         return Path(named)
     if os.path.exists(SYSTEM_CONFIG):  # noqa: PTH110  Path.exists raises where the folder may not be entered
