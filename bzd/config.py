@@ -97,8 +97,8 @@ class RangingConfig:
     )
     rssi_1m_dbm: float = option(
         -50.0,
-        "RSSI at 1 m in dBm: two Raspberry Pi 3 in line of sight (fitted to NIST's Device A, tried on Device B). Worn on "
-        "bodies it is some 10 dB less; of a phone it is its tx power less about 60 dB (DP-3T's experiment 5)",
+        "RSSI at 1 m in dBm: two Raspberry Pi 3 in line of sight (fitted to NIST's Device A, tried on Device B). "
+        "Worn on bodies it is some 10 dB less; of a phone it is its tx power less about 60 dB (DP-3T's experiment 5)",
         low=-126,
         high=20,
     )
