@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trace, whatever its format: recognised by its first bytes, then read once from beginning to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from bzd.errors import TraceError
+from bzd.model import Advertisement
+from bzd.traces import btsnoop
+from bzd.traces.counts import TraceCounts
+from bzd.traces.links import Decoders, Record
+from bzd.traces.listening import ScanLog
+from bzd.traces.source import ByteStream, open_stream
+
+Reader = Callable[[ByteStream, Decoders], tuple[str, Iterator[Record]]]
+"""Reads a stream of its format: gives the format's name and the records."""
+
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999, beyond which Python's dates, and sense, end."""
+
+_LOOK_AHEAD = 64
+"""Bytes that suffice to recognise every format, and most of what is none."""
+
+
+class Trace:
+    """The advertisements of a trace, in the order of the file; it can be iterated once.
+
+    Attributes:
+        name: path, or `-` for standard input.
+        format: the format found, for example `btsnoop (H4)`.
+        counts: what was read and what was not used; grows while the trace is iterated.
+        scans: when the recorder switched its scan on and off, as far as the trace was read.
+    """
+
+    def __init__(self, name: str, stream: ByteStream, reader: Reader, time_offset: float = 0.0) -> None:
+        self.name = name
+        self.counts = TraceCounts()
+        self._decoders = Decoders(self.counts)
+        self.scans: ScanLog = self._decoders.scans
+        self._stream = stream
+        self._offset = time_offset
+        self.format, self._records = reader(stream, self._decoders)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the trace ended too early, as a clause (`it is cut off ...`); None if it did not."""
+        return self._stream.problem
+
+    @property
+    def scan_starts(self) -> list[float]:
+        """Times at which the recorder switched a scan on so far, unix seconds; the last ones of very many."""
+        return self.scans.starts
+
+    def __iter__(self) -> Iterator[Advertisement]:
+        counts, offset = self.counts, self._offset
+        try:
+            for stamp, decode, packet in self._records:
+                counts.records += 1
+                time = stamp + offset
+                if 0.0 <= time <= LATEST:
+                    for advertisement in decode(time, packet):
+                        counts.reports += 1
+                        yield advertisement
+                else:
+                    counts.bad_time += 1
+            self._decoders.finish()
+        except TraceError as error:
+            raise TraceError(f"{self.name}: {error}", error.hint) from error
+        finally:
+            counts.truncated = self._stream.problem is not None
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def open_trace(path: str, *, time_offset: float = 0.0) -> Trace:
+    """Open a trace, whatever its format.
+
+    Args:
+        path: a file or pipe; `-` is standard input.
+        time_offset: seconds that are added to every time of the trace.
+
+    Raises:
+        InputError: if the file cannot be opened.
+        TraceError: if it is no trace, or holds nothing that can be read.
+    """
+    stream = open_stream(path)
+    try:
+        return Trace(path, stream, _recognise(stream.peek(_LOOK_AHEAD)), time_offset)
+    except TraceError as error:
+        stream.close()
+        raise TraceError(f"{path}: {error}", error.hint) from error
+
+
+def _recognise(start: bytes) -> Reader:
+    if start.startswith(btsnoop.MAGIC):
+        return btsnoop.read
+    raise TraceError("not a trace")
