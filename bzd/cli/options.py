@@ -119,6 +119,28 @@ states_option = _shared(
 )
 """`--state DIR|FILE`, several times, for commands that read; ask with `state_paths`."""
 
+passphrase_option = _shared(
+    "--passphrase-file",
+    attribute="passphrase_file",
+    type=_PATH,
+    metavar="FILE",
+    help="File that holds the passphrase, for scripts. - is stdin.",
+)
+"""`--passphrase-file FILE`; ask with `identities.passphrase`."""
+
+
+def identity_options(command: F) -> F:
+    """`--identity FILE`, several times, and `--passphrase-file FILE`; ask with `identities.load_identities`."""
+    command = passphrase_option(command)
+    return _shared(
+        "--identity",
+        attribute="identities",
+        multiple=True,
+        type=_PATH,
+        metavar="FILE",
+        help="Identity that opens the store; the state directory's own if it has one. Repeatable.",
+    )(command)
+
 
 def config_options(command: F) -> F:
     """`--config FILE` and `--set section.key=value`; ask with `load_config`."""

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from bzd.model import Contact
 
@@ -105,16 +105,17 @@ def contact_json(contact: Contact) -> dict[str, Any]:
     }
 
 
-def jsonl(schema: str, value: Mapping[str, Any]) -> None:
-    """Write one object as a line of JSON Lines to stdout, its `schema` first."""
-    line(json_text({"schema": schema, **value}))
+def jsonl(schema: str, value: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Write one object as a line of JSON Lines, its `schema` first, to stdout or another stream."""
+    (stream or sys.stdout).write(json_text({"schema": schema, **value}) + "\n")
 
 
-def json_list(schema: str, name: str, values: Iterable[Mapping[str, Any]]) -> None:
-    """Write `{"schema":…,name:[…]}` to stdout as it comes, one element a line."""
-    sys.stdout.write(f"{{{json_text('schema')}:{json_text(schema)},{json_text(name)}:[")
+def json_list(schema: str, name: str, values: Iterable[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+    """Write `{"schema":…,name:[…]}` as it comes, one element a line, to stdout or another stream."""
+    stream = stream or sys.stdout
+    stream.write(f"{{{json_text('schema')}:{json_text(schema)},{json_text(name)}:[")
     separator = "\n"
     for value in values:
-        sys.stdout.write(separator + json_text(value))
+        stream.write(separator + json_text(value))
         separator = ",\n"
-    line("\n]}")
+    stream.write("\n]}\n")
