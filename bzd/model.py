@@ -133,8 +133,8 @@ class Contact:
 
     @property
     def duration_s(self) -> float:
-        """Seconds of presence: the sum of what the scan instances stand for. Absence is not counted."""
-        return sum(scan.seconds for scan in self.scans)
+        """Seconds of presence, absence not counted: what the scan instances stand for, to the millisecond."""
+        return round(sum(scan.seconds for scan in self.scans), 3)
 
     @property
     def sightings(self) -> int:
