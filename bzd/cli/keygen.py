@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import click
 from bzd.cli import files, options, output
 from bzd.cli.identities import new_passphrase
 from bzd.cli.options import session
+from bzd.errors import OutputError
 
 PUBLIC_MODE = 0o644
 """A public key may be read by all."""
@@ -55,6 +57,10 @@ def keygen(ctx: click.Context, path: Path | None, protect: bool) -> None:  # noq
 
 
 def _public_path(path: Path) -> Path:
+    """Where the public key goes: the identity's name with its last suffix replaced."""
+    # Also devices and dangling links, which a file for data may go to but an identity may not.
+    if os.path.lexists(path) or not path.name:
+        raise OutputError(f"{path} exists", "name another file; keygen overwrites nothing")
     public = path.with_suffix(".pub")
     if public == path:
         raise click.UsageError(f"{path} would be both the identity and its public key; name it for example admin.key")
