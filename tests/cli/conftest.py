@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs command lines as the entry point does, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bzd.cli import run
+from bzd.clock import FixedClock
+
+NOW = 1_800_000_000.0
+"""The wall clock of every test: 2027-01-15 08:00:00 UTC."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command line came to."""
+
+    code: int
+    raw: bytes
+    raw_err: bytes
+
+    @property
+    def out(self) -> str:
+        """What it wrote to stdout."""
+        return self.raw.decode()
+
+    @property
+    def err(self) -> str:
+        """What it wrote to stderr."""
+        return self.raw_err.decode()
+
+    @property
+    def json(self) -> Any:
+        """What it wrote to stdout, as one JSON value."""
+        return json.loads(self.raw)
+
+    @property
+    def jsonl(self) -> list[Any]:
+        """What it wrote to stdout, as JSON Lines."""
+        return [json.loads(line) for line in self.raw.splitlines()]
+
+
+Bzd = Callable[..., Result]
+Process = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No state, configuration, or time zone of whoever runs the tests; a home of their own."""
+    for name in ("BZD_STATE", "BZD_CONFIG", "BZD_DEBUG", "STATE_DIRECTORY", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("bzd.cli.options.SYSTEM_STATE", tmp_path / "no-system-state")
+    monkeypatch.setattr("bzd.cli.options.SYSTEM_CONFIG", tmp_path / "no-system-config")
+
+
+@pytest.fixture
+def bzd(monkeypatch: pytest.MonkeyPatch) -> Bzd:
+    """Run a command line in this process, from arguments to exit code, with streams that are no terminal."""
+
+    def call(*arguments: object, stdin: bytes = b"", now: float = NOW) -> Result:
+        given, out, err = (io.TextIOWrapper(io.BytesIO(data), encoding="utf-8") for data in (stdin, b"", b""))
+        with monkeypatch.context() as streams:
+            streams.setattr(sys, "stdin", given)
+            streams.setattr(sys, "stdout", out)
+            streams.setattr(sys, "stderr", err)
+            code = run([str(argument) for argument in arguments], FixedClock(now))
+        return Result(code, *(_written(stream) for stream in (out, err)))
+
+    return call
+
+
+def _written(stream: io.TextIOWrapper) -> bytes:
+    stream.flush()
+    stream.seek(0)
+    return stream.buffer.read()
+
+
+@pytest.fixture
+def process() -> Process:
+    """Run `python -m bzd` as a process of its own."""
+
+    def call(*arguments: object, cwd: Path | None = None) -> Result:
+        command = [sys.executable, "-W", "error", "-m", "bzd", *map(str, arguments)]
+        done = subprocess.run(command, check=False, capture_output=True, timeout=60, cwd=cwd, stdin=subprocess.DEVNULL)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return call
