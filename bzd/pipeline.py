@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From advertisements to contacts: the one way that live radio, replay and simulation share.
+
+Pure like the parts that it joins: time comes in with the data, so that the same advertisements give the same contacts
+wherever they come from and however they are cut into pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+
+from bzd.config import Config
+from bzd.model import Advertisement, Contact, Sighting, plausible_rssi
+from bzd.protocols import recognise
+from bzd.proximity.ranging import Ranging
+from bzd.proximity.tracker import Tracker
+
+_IDLE_S = 1.0
+"""Seconds of data time after which an advertisement without a proximity ID tells the tracker the time. It decides only
+when a closed contact is handed out, and a second is soon enough for whoever watches them appear."""
+
+
+@dataclass(slots=True)
+class PipelineCounts:
+    """What became of the advertisements; the counters grow while they are fed.
+
+    Attributes:
+        reports: advertisements fed.
+        recognised: proximity IDs found in them; nearly always none or one in each.
+        unmeasured: of these, not used because the source gives no RSSI.
+        implausible: of these, not used because their RSSI cannot be true (0, 127, -127, out of range).
+        own: of these, not used because the badge itself broadcast them.
+        first: time of the first advertisement, UTC unix seconds; None before it.
+        last: latest time of any, UTC unix seconds; None before the first.
+    """
+
+    reports: int = 0
+    recognised: int = 0
+    unmeasured: int = 0
+    implausible: int = 0
+    own: int = 0
+    first: float | None = None
+    last: float | None = None
+
+    @property
+    def sightings(self) -> int:
+        """What went into the tracker."""
+        return self.recognised - self.unmeasured - self.implausible - self.own
+
+
+class Pipeline:
+    """Advertisements in, contacts out.
+
+    Args:
+        config: thresholds and constants.
+        scan_period_s: seconds from one listening to the next, 0 for continuous; None takes `scan.period_s`.
+        own_ids: rolling IDs that the badge itself broadcasts.
+    """
+
+    def __init__(
+        self, config: Config, *, scan_period_s: float | None = None, own_ids: Container[bytes] = frozenset()
+    ) -> None:
+        period = config.scan.period_s if scan_period_s is None else scan_period_s
+        self.tracker = Tracker(config.proximity, Ranging(config.ranging), scan_period_s=period)
+        self.counts = PipelineCounts()
+        self._own_ids = own_ids
+
+    def feed(self, advertisements: Iterable[Advertisement]) -> Iterator[Contact]:
+        """Yield each contact as it closes; the advertisements are taken one by one, as the contacts are asked for."""
+        # One flat loop on local names: it runs for every report, and most carry an ID whose payload is known already.
+        counts, own_ids = self.counts, self._own_ids
+        feed, advance = self.tracker.feed, self.tracker.advance
+        told = float("-inf")
+        for time, address, address_type, rssi, data, _ in advertisements:
+            counts.reports += 1
+            if counts.last is None or time > counts.last:
+                counts.last = time
+                if counts.first is None:
+                    counts.first = time
+            identifiers = recognise(data)
+            if not identifiers:
+                if time - told > _IDLE_S:
+                    told = time
+                    yield from advance(time)
+                continue
+            for protocol, rolling_id, metadata in identifiers:
+                counts.recognised += 1
+                if rssi is None or rolling_id in own_ids or not plausible_rssi(rssi):
+                    self._refuse(rssi)
+                elif closed := feed(Sighting(time, protocol, rolling_id, metadata, rssi, address, address_type)):
+                    yield from closed
+
+    def _refuse(self, rssi: int | None) -> None:
+        """Count an identifier that is not used, by the reason that comes first in the counters."""
+        if rssi is None:
+            self.counts.unmeasured += 1
+        elif not plausible_rssi(rssi):
+            self.counts.implausible += 1
+        else:
+            self.counts.own += 1
+
+    def finish(self) -> list[Contact]:
+        """Close whatever is still open; nothing may be fed afterwards."""
+        return self.tracker.finish()
