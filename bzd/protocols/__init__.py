@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 from bzd.model import Advertisement, Identifier, Sighting
@@ -17,9 +18,10 @@ from bzd.protocols.interface import ProximityProtocol
 
 __all__ = ["ProximityProtocol", "protocols", "recognise", "sightings"]
 
-_RECOGNISED = 8192
-"""Payloads remembered. A badge repeats its payload some 1000 times in a rotation, so nearly every report is a hit;
-at about 300 bytes each this is at most 2.5 MB under a flood of payloads that never repeat."""
+_RECOGNISED = 4096
+"""Payloads remembered, recognised or not. A device repeats its payload hundreds of times before it changes it, so
+nearly every report is a hit. With at most `ad.MAX_DATA` bytes each they stay under 8 MB in a flood of the longest
+payloads that never repeat, and under 2 MB in one of legacy payloads."""
 
 
 @cache
@@ -30,22 +32,41 @@ def protocols() -> dict[str, ProximityProtocol]:
     return {protocol.name: protocol for protocol in found if protocol is not None}
 
 
+@cache
+def _decoders() -> tuple[tuple[bytes, Callable[[ad.AdStructures], Identifier | None]], ...]:
+    """Each protocol's needle and decoder, looked up once."""
+    return tuple((protocol.needle, protocol.decode) for protocol in protocols().values())
+
+
 @lru_cache(maxsize=_RECOGNISED)
+def _decode(data: bytes) -> tuple[Identifier, ...]:
+    """What each protocol finds in advertising data."""
+    found: tuple[Identifier, ...] = ()
+    structures = None
+    for needle, decode in _decoders():
+        if needle in data:
+            structures = structures or ad.parse(data)
+            identifier = decode(structures)
+            if identifier is not None:
+                found += (identifier,)
+    return found
+
+
 def recognise(data: bytes) -> tuple[Identifier, ...]:
-    """Every identifier that advertising data carries; nearly always none or one. Any bytes are accepted."""
-    structures = ad.parse(data)
-    if not structures.service_data and not structures.manufacturer_data:
-        return ()
-    decoded = (protocol.decode(structures) for protocol in protocols().values())
-    return tuple(identifier for identifier in decoded if identifier is not None)
+    """Every identifier that advertising data carries; nearly always none or one. Any bytes are accepted.
+
+    Data longer than any advertising can be has none, so that a forged trace cannot fill the memory.
+    """
+    return _decode(data) if len(data) <= ad.MAX_DATA else ()
 
 
 def sightings(advertisement: Advertisement) -> tuple[Sighting, ...]:
     """The sightings in one advertisement; its RSSI must be plausible (`bzd.model.plausible_rssi`)."""
     time, address, address_type, rssi, data, _ = advertisement
-    if rssi is None:
+    identifiers = recognise(data)
+    if not identifiers or rssi is None:
         return ()
     return tuple(
         Sighting(time, protocol, rolling_id, metadata, rssi, address, address_type)
-        for protocol, rolling_id, metadata in recognise(data)
+        for protocol, rolling_id, metadata in identifiers
     )

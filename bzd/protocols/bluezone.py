@@ -65,7 +65,7 @@ class Bluezone(WithoutMetadata):
     key_bytes = _KEY_BYTES
     interval_s = SLOT_S
     shuffled = False
-    needles = (_COMPANY_BYTES,)
+    needle = _COMPANY_BYTES
     """Company identifiers travel as these two octets always."""
 
     def decode(self, structures: ad.AdStructures) -> Identifier | None:

@@ -46,7 +46,7 @@ class Dp3t(WithoutMetadata):
     key_bytes = _KEY_BYTES
     interval_s = EPOCH_S
     shuffled = True
-    needles = (SERVICE.to_bytes(2, "little"),)
+    needle = SERVICE.to_bytes(2, "little")
     """A 0xFD68 of 16, 32 or 128 bits: each has these two octets in this order."""
 
     def decode(self, structures: ad.AdStructures) -> Identifier | None:

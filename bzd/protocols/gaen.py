@@ -167,7 +167,7 @@ class Gaen:
     key_bytes = _KEY_BYTES
     interval_s = INTERVAL_S
     shuffled = False
-    needles = (_SERVICE_BYTES,)
+    needle = _SERVICE_BYTES
     """A 0xFD6F of 16, 32 or 128 bits: each has these two octets in this order."""
 
     def decode(self, structures: ad.AdStructures) -> Identifier | None:

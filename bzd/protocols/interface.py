@@ -22,8 +22,8 @@ class ProximityProtocol(Interface):
         interval_s: seconds for which one rolling ID is derived; a day is a whole number of them.
         shuffled: whether the IDs of a day are broadcast in random order, so that an ID may be heard at any time of its
             key's day and not only in the interval that `rolling_ids` gives it for.
-        needles: byte strings of which one or more occur in any advertising data that `decode` recognises. Data that
-            holds none of a protocol's needles is not even parsed, which is what makes other devices' adverts cheap.
+        needle: bytes that occur in any advertising data that `decode` recognises. Data without them is not even
+            parsed, which is what makes other devices' adverts cheap; b"" looks at everything.
     """
 
     @property
@@ -37,7 +37,7 @@ class ProximityProtocol(Interface):
     @property
     def shuffled(self) -> bool: ...  # noqa: D102
     @property
-    def needles(self) -> tuple[bytes, ...]: ...  # noqa: D102
+    def needle(self) -> bytes: ...  # noqa: D102
 
     def decode(self, structures: AdStructures) -> Identifier | None:
         """The identifier that advertising data carries, None if it is not of this protocol."""
