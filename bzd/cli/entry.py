@@ -70,6 +70,5 @@ def _prepare_streams() -> None:
 
 
 def _null(mode: str) -> TextIO:
-    stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115, PTH123  lives as long as the process
-    assert isinstance(stream, io.TextIOWrapper)  # noqa: S101  what open() gives for a text mode
-    return stream
+    # The descriptor lives as long as the process; it is the lowest free one, so mostly the one that was missing.
+    return os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", closefd=False)

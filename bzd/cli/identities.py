@@ -13,30 +13,37 @@ import click
 
 from bzd.cli import files
 from bzd.cli.options import session
-from bzd.errors import PassphraseError
+from bzd.errors import InputError, PassphraseError
 
 if TYPE_CHECKING:  # cryptography takes 40 ms to load
     from bzd.store.identity import Identity, PublicKey
 
-ON_BADGE = "identity.key"
-"""Name of the identity in a state directory, where `bzd init` without `--recipient` puts it."""
-
 
 def load_identities(ctx: click.Context, states: Sequence[Path]) -> list[Identity]:
-    """The identities to read with: those given with `--identity`, else the one in each state directory that has one.
+    """The identities to read with: those given with `--identity`, else the usual one of each state directory.
 
     Args:
         ctx: the command's context.
-        states: state directories and exported stores that will be read.
+        states: state directories and exported stores that will be read. What is not there is left to whoever opens it.
 
     Raises:
         InputError: if a file cannot be read.
-        IdentityError: if it is no identity; PassphraseError if its passphrase is wrong or was not given.
+        IdentityError: if it is no identity, or there is none; PassphraseError if its passphrase is wrong or was not
+            given.
     """
-    own = [path / ON_BADGE for path in states]
-    # os.path, because Path.exists raises where the folder may not be entered; opening the store says that better.
-    paths = session(ctx).identities or [path for path in own if os.path.exists(path)]  # noqa: PTH110
-    return [load_identity(ctx, path) for path in paths]
+    from bzd.store import state as layout  # noqa: PLC0415  see above
+
+    given = session(ctx).identities
+    if given:
+        return [load_identity(ctx, path) for path in given]
+    found: list[Identity] = []
+    for state in states:
+        if os.path.exists(state):  # noqa: PTH110  Path.exists raises where the folder may not be entered
+            try:
+                found += layout.load_identities(state, ask=lambda path: _passphrase_for(ctx, path))
+            except PermissionError as error:
+                raise InputError(f"cannot enter {state}: {error.strerror}", "run as the user it belongs to") from error
+    return found
 
 
 def load_identity(ctx: click.Context, path: Path) -> Identity:
@@ -45,16 +52,9 @@ def load_identity(ctx: click.Context, path: Path) -> Identity:
     Raises:
         InputError, IdentityError, PassphraseError: see `load_identities`.
     """
-    from bzd.store.identity import Identity  # noqa: PLC0415  see above
+    from bzd.store import state as layout  # noqa: PLC0415  see above
 
-    data = files.read_small(path, "identity")
-    given = passphrase(ctx)
-    try:
-        return Identity.loads(data, given, str(path))
-    except PassphraseError:
-        if given is not None or not _can_ask():
-            raise
-    return Identity.loads(data, _ask(f"passphrase for {path}"), str(path))
+    return layout.load_identity(path, lambda path: _passphrase_for(ctx, path))
 
 
 def load_recipient(path: Path) -> PublicKey:
@@ -64,18 +64,41 @@ def load_recipient(path: Path) -> PublicKey:
         InputError: if the file cannot be read.
         IdentityError: if it is no public key.
     """
+    from bzd.store import state as layout  # noqa: PLC0415  see above
     from bzd.store.identity import PublicKey  # noqa: PLC0415  see above
 
-    return PublicKey.loads(files.read_small(path, "public key"), str(path))
+    return PublicKey.loads(layout.read_key_file(path), str(path))
 
 
-def passphrase(ctx: click.Context) -> str | None:
-    """What `--passphrase-file` holds, without its last line break; None if the option was not given.
+def new_passphrase(ctx: click.Context) -> str:
+    """A passphrase for a new identity: from `--passphrase-file`, or asked for twice on a terminal.
 
     Raises:
         InputError: if the file cannot be read.
-        PassphraseError: if it is empty or is not UTF-8.
+        PassphraseError: if it is empty or not UTF-8, or there is no terminal to ask on.
     """
+    given = _passphrase_in_file(ctx)
+    if given is not None:
+        return given
+    if not _can_ask():
+        raise PassphraseError("there is no terminal to ask for a passphrase", "name a file with --passphrase-file")
+    first = _ask("passphrase")
+    if _ask("the same again") != first:
+        raise PassphraseError("the two passphrases differ", "run again")
+    return first
+
+
+def _passphrase_for(ctx: click.Context, path: Path) -> str:
+    given = _passphrase_in_file(ctx)
+    if given is not None:
+        return given
+    if not _can_ask():
+        raise PassphraseError(f"{path} is under a passphrase, and there is no terminal to ask for it")
+    return _ask(f"passphrase for {path}")
+
+
+def _passphrase_in_file(ctx: click.Context) -> str | None:
+    """What `--passphrase-file` holds, without its last line break; None if the option was not given."""
     path = session(ctx).passphrase_file
     if path is None:
         return None
@@ -87,23 +110,6 @@ def passphrase(ctx: click.Context) -> str | None:
     if not text:
         raise PassphraseError(f"the passphrase file {path} is empty")
     return text
-
-
-def new_passphrase(ctx: click.Context) -> str:
-    """A passphrase for a new identity: from `--passphrase-file`, or asked for twice on a terminal.
-
-    Raises:
-        InputError, PassphraseError: see `passphrase`; PassphraseError also where there is no terminal to ask on.
-    """
-    given = passphrase(ctx)
-    if given is not None:
-        return given
-    if not _can_ask():
-        raise PassphraseError("there is no terminal to ask for a passphrase", "name a file with --passphrase-file")
-    first = _ask("passphrase")
-    if _ask("the same again") != first:
-        raise PassphraseError("the two passphrases differ", "run again")
-    return first
 
 
 def _can_ask() -> bool:

@@ -83,7 +83,7 @@ def bzd(monkeypatch: pytest.MonkeyPatch) -> Bzd:
 def _written(stream: io.TextIOWrapper) -> bytes:
     stream.flush()
     stream.seek(0)
-    return stream.buffer.read()
+    return bytes(stream.buffer.read())
 
 
 @pytest.fixture

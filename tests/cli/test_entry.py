@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams, signals and faults: whatever happens ends in a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from bzd.cli import group
+from bzd.cli.group import COMMANDS, Entry
+from bzd.errors import DiskFullError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Bzd
+
+BZD = f"{sys.executable} -W error -m bzd"
+
+
+def shell(script: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a script as a user would type it, `bzd` being this checkout's."""
+    return subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+
+
+@click.command()
+@click.argument("how")
+def fail(how: str) -> None:
+    """Fail as the test wants it."""
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    if how == "full":
+        raise OSError(28, "No space left on device", "/media/card/x")
+    raise RuntimeError(f"because of {how}")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that fails."""
+    monkeypatch.setitem(COMMANDS, "fail", Entry(f"{__name__}:fail", "Fail."))
+    monkeypatch.setattr(group.importlib, "import_module", lambda _: sys.modules[fail.callback.__module__])  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_fault_is_one_line_and_a_hint(bzd: Bzd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback, unless BZD_DEBUG asks for it."""
+    result = bzd("fail", "bugs")
+    assert result.code == 1
+    assert result.err.startswith(
+        "bzd: error: unexpected RuntimeError: because of bugs\nbzd: hint: this is a fault of bzd"
+    )
+    assert "Traceback" not in result.err
+    monkeypatch.setenv("BZD_DEBUG", "1")
+    assert "Traceback" in bzd("fail", "bugs").err
+
+
+@pytest.mark.usefixtures("failing")
+def test_ctrl_c(bzd: Bzd) -> None:
+    """An interrupt is 130, said in one line."""
+    result = bzd("fail", "interrupt")
+    assert (result.code, result.err) == (130, "bzd: error: interrupted\n")
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_full_disk_anywhere_is_named(bzd: Bzd) -> None:
+    """ENOSPC that no module translated is still exit code 5 with the file's name."""
+    result = bzd("fail", "full")
+    assert result.code == DiskFullError.exit_code
+    assert result.err.startswith("bzd: error: cannot write /media/card/x: No space left on device\nbzd: hint: ")
+
+
+def test_full_output_is_an_error_not_silence() -> None:
+    """A disk that fills while stdout is flushed at the very end still ends in exit code 5."""
+    done = shell(f"{BZD} config > /dev/full")
+    assert done.returncode == DiskFullError.exit_code
+    assert done.stderr.startswith(b"bzd: error: cannot write the output: No space left on device\n")
+    assert b"Exception ignored" not in done.stderr
+
+
+GONE = "{ exec <&-; sleep 1; }"
+"""A reader that closes its end at once, before bzd has started."""
+
+
+@pytest.mark.parametrize(
+    ("script", "codes"),
+    [
+        (f"{BZD} config --json | {GONE}", "141 0"),
+        (f"{BZD} --help | {GONE}", "141 0"),
+        (f"{BZD} no-such 2>&1 >/dev/null | {GONE}", "2 0"),
+        (f"{BZD} config >&-", "0"),
+        (f"{BZD} no-such 2>/dev/full", "2"),
+        (f"{BZD} no-such 2>&-", "2"),
+    ],
+)
+def test_whoever_stops_reading_is_not_shouted_at(script: str, codes: str) -> None:
+    """Closed pipes and streams, and a full stderr, give an exit code and never a complaint of the interpreter."""
+    read, write = os.pipe()
+    command = ["bash", "-c", f'{script}; echo "${{PIPESTATUS[@]}}" >&{write}']
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60, pass_fds=[write])
+    os.close(write)
+    with os.fdopen(read) as statuses:
+        assert statuses.read().strip() == codes
+    assert all(line.startswith(b"bzd: ") for line in done.stderr.splitlines())
+
+
+def test_a_real_interrupt(tmp_path: Path) -> None:
+    """SIGINT while a command waits for input ends it with 130 and without a traceback."""
+    fifo = tmp_path / "passphrase"
+    os.mkfifo(fifo)
+    command = [sys.executable, "-m", "bzd", "keygen", "--passphrase-file", str(fifo)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Opening for writing returns when bzd has opened for reading: it is in the command by then.
+    with running, fifo.open("wb"):
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert err == b"bzd: error: interrupted\n"
+
+
+def test_the_module_is_the_command() -> None:
+    """`python -m bzd` and the installed `bzd` are one."""
+    assert shell(f"{BZD} --version").stdout == shell(f"{Path(sys.executable).parent}/bzd --version").stdout
