@@ -2,7 +2,8 @@
 """HCI packets to advertisements: the LE Meta event's advertising reports, and the commands that start a scan.
 
 Source: Core specification Vol 4 Part E, sections 5.4 (packets), 7.7.65.2 (LE Advertising Report), 7.7.65.11 (LE
-Directed Advertising Report), 7.7.65.13 (LE Extended Advertising Report), 7.8.11 and 7.8.65 (scan enable commands).
+Directed Advertising Report), 7.7.65.13 (LE Extended Advertising Report), 7.8.10, 7.8.11, 7.8.64 and 7.8.65 (scan
+parameters and scan enable commands).
 
 Scan responses are given out as advertisements of their own, as BlueZ does: no protocol here uses them, but a badge's
 name may stand in one. Directed advertisements carry no data and are given out with none. Values that mean "not
@@ -32,6 +33,9 @@ ADVERTISING_REPORT, DIRECTED_REPORT, EXTENDED_REPORT = 0x02, 0x0B, 0x0D
 """Subevent codes of the LE Meta event."""
 SET_SCAN_ENABLE, SET_EXTENDED_SCAN_ENABLE = 0x200C, 0x2042
 """Commands; the first parameter of both is 1 to start and 0 to stop."""
+SET_SCAN_PARAMETERS, SET_EXTENDED_SCAN_PARAMETERS = 0x200B, 0x2041
+"""Commands that say how much of the time the next scan listens."""
+_SCAN_PARAMETERS = struct.Struct("<xHH")  # type, interval, window
 
 ADDRESS_TYPES = {0: "public", 1: "random", 2: "public", 3: "random"}
 """Address_Type; 2 and 3 are identity addresses that the controller resolved. 0xFF (anonymous) has no address."""
@@ -125,9 +129,22 @@ class HciDecoder:
         """A command packet that begins at octet `at`; scans that start and stop are noted."""
         self._counts.other += 1
         opcode = int.from_bytes(packet[at : at + 2], "little")
-        if opcode in (SET_SCAN_ENABLE, SET_EXTENDED_SCAN_ENABLE) and len(packet) > at + 3:
-            self._scans.switched(time, on=packet[at + 3] == 1)
+        parameters = packet[at + 3 :]
+        if opcode in (SET_SCAN_ENABLE, SET_EXTENDED_SCAN_ENABLE) and parameters:
+            self._scans.switched(time, on=parameters[0] == 1)
+        elif opcode == SET_SCAN_PARAMETERS:
+            self._note_duty(parameters)
+        elif opcode == SET_EXTENDED_SCAN_PARAMETERS:
+            self._note_duty(parameters[3:])  # after own address type, filter policy and the set of PHYs
         return ()
+
+    def _note_duty(self, phys: bytes) -> None:
+        """Scan type, interval and window of one PHY or several; the one that listens most counts."""
+        each = (phys[start : start + _SCAN_PARAMETERS.size] for start in range(0, len(phys), _SCAN_PARAMETERS.size))
+        settings = [_SCAN_PARAMETERS.unpack(setting) for setting in each if len(setting) == _SCAN_PARAMETERS.size]
+        duties = [window / interval for interval, window in settings if interval]
+        if duties:
+            self._scans.parameters(max(duties))
 
     def other(self, _time: float, _packet: bytes) -> Sequence[Advertisement]:
         """A packet that is of no interest here; counted."""

@@ -16,6 +16,9 @@ from bzd.traces.monitor import MonitorDecoder
 Record = tuple[float, Decoder, bytes]
 """One record of a trace: unix seconds, what decodes it, and its packet."""
 
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999, beyond which Python's dates, and sense, end."""
+
 NAMES = {
     187: "HCI H4",
     201: "HCI H4 with direction",
@@ -68,6 +71,11 @@ class Decoders:
         """A packet of an interface that carries no advertising; counted."""
         self.counts.foreign += 1
         return ()
+
+    def damaged(self) -> None:
+        """Count a record that contradicts its own lengths and is passed over."""
+        self.counts.records += 1
+        self.counts.malformed += 1
 
     def finish(self) -> None:
         """The trace has ended: count what stayed incomplete."""

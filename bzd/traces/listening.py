@@ -33,6 +33,9 @@ _LONGEST_PAUSE_S = 900.0
 at least every 5 minutes, with some reserve."""
 _FEWEST = 3
 """Pauses needed for a median that one chance silence cannot shift."""
+_LISTENS = 0.2
+"""Duty (window / interval) from which a scan counts as listening. Android scans for exposure at 100 % or 25 % for a few
+seconds and leaves an idle scan of 2 to 10 % running in between, which hears next to nothing."""
 _CONTINUOUS = 0.5
 """Share of the time above which listening is called continuous; phones listen 2 %, a recorder that restarts 95 %."""
 _REGULAR = 0.25
@@ -58,14 +61,19 @@ class ScanLog:
 
     def __init__(self) -> None:
         self._switches: deque[tuple[float, bool]] = deque(maxlen=_SWITCHES)
+        self._duty = 1.0
+
+    def parameters(self, duty: float) -> None:
+        """Note a scan parameters command: the share of the time that the next scan listens (window / interval)."""
+        self._duty = duty
 
     def switched(self, time: float, *, on: bool) -> None:
-        """Note a scan enable command at `time`, unix seconds."""
-        self._switches.append((time, on))
+        """Note a scan enable command at `time`, unix seconds; a scan that hardly listens counts as none."""
+        self._switches.append((time, on and self._duty >= _LISTENS))
 
     @property
     def starts(self) -> list[float]:
-        """Times at which a scan was switched on, unix seconds."""
+        """Times at which a scan that listens was switched on, unix seconds."""
         return [time for time, on in self._switches if on]
 
     def windows(self) -> list[Window]:
@@ -75,7 +83,7 @@ class ScanLog:
         for time, on in self._switches:
             if on and begun is None:
                 begun = time
-            elif not on and begun is not None:
+            elif begun is not None and not on:
                 windows.append((begun, max(begun, time)))
                 begun = None
         return windows if begun is None else [*windows, (begun, begun)]
@@ -117,13 +125,15 @@ def bursts_of(times: Iterable[float]) -> list[Window]:
 def estimate(scans: ScanLog, bursts: Sequence[Window]) -> ScanPeriod:
     """The scan period, from the recorder's own commands if they show one, else from the rhythm of the bursts."""
     windows = _joined(scans.windows())
+    if bursts and _share(bursts) > _CONTINUOUS:
+        return ScanPeriod(0.0, "reports come all the time: continuous")
     if windows and _share(windows) > _CONTINUOUS:
         return ScanPeriod(0.0, "scan commands: continuous")
     periods = _periods(windows)
     if len(periods) >= _FEWEST:
         return ScanPeriod(round(median(periods), 1), f"scan commands: {len(windows)} listenings")
     periods = _periods(bursts)
-    if len(periods) >= _FEWEST and _share(bursts) <= _CONTINUOUS:
+    if len(periods) >= _FEWEST:
         typical = median(periods)
         if median(abs(period - typical) for period in periods) <= _REGULAR * typical:
             return ScanPeriod(round(typical, 1), f"gaps between {len(bursts)} bursts of reports")

@@ -74,10 +74,12 @@ class ByteStream:
 
     Attributes:
         problem: why the stream ended too early (`it is cut off ...`), None if it did not.
+        unterminated: whether the last line that `lines` gave had no line feed.
     """
 
     def __init__(self, read: Read, close: Callable[[], None] = lambda: None) -> None:
         self.problem: str | None = None
+        self.unterminated = False
         self._raw_read, self._read, self._close = read, read, close
         self._buffer, self._at, self._passed = b"", 0, 0
         if self.peek(2) == GZIP_MAGIC:
@@ -190,6 +192,7 @@ class ByteStream:
                 self._at, overlong = len(self._buffer), True
             if not self._more():
                 break
+        self.unterminated = True
         if rest := self.take(len(self._buffer) - self._at):
             yield rest if not overlong and len(rest) <= longest else None
         elif overlong:

@@ -3,26 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from bzd.errors import TraceError
 from bzd.model import Advertisement
-from bzd.traces import btsnoop
 from bzd.traces.counts import TraceCounts
-from bzd.traces.links import Decoders, Record
+from bzd.traces.formats import Reader, recognise
+from bzd.traces.links import LATEST, Decoders
 from bzd.traces.listening import ScanLog
 from bzd.traces.source import ByteStream, open_stream
-
-Reader = Callable[[ByteStream, Decoders], tuple[str, Iterator[Record]]]
-"""Reads a stream of its format: gives the format's name and the records."""
-
-LATEST = 253_402_300_799.0
-"""The last second of the year 9999, beyond which Python's dates, and sense, end."""
-
-_LOOK_AHEAD = 64
-"""Bytes that suffice to recognise every format, and most of what is none."""
 
 
 class Trace:
@@ -97,13 +88,7 @@ def open_trace(path: str, *, time_offset: float = 0.0) -> Trace:
     """
     stream = open_stream(path)
     try:
-        return Trace(path, stream, _recognise(stream.peek(_LOOK_AHEAD)), time_offset)
+        return Trace(path, stream, recognise(stream), time_offset)
     except TraceError as error:
         stream.close()
         raise TraceError(f"{path}: {error}", error.hint) from error
-
-
-def _recognise(start: bytes) -> Reader:
-    if start.startswith(btsnoop.MAGIC):
-        return btsnoop.read
-    raise TraceError("not a trace")
