@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
+from operator import attrgetter
 
 from bzd.proximity.run import Run, RunKey
 
@@ -34,6 +35,7 @@ _NEIGHBOUR_MS = 60_000
 _SHARES = 8
 _SAMPLE = 8
 """The silent ones among which the weakest is sought."""
+_PEAK = attrgetter("peak")
 
 
 class Places:
@@ -115,4 +117,5 @@ class Places:
 
 
 def _weakest(queue: OrderedDict[RunKey, Run]) -> Run:
-    return min(islice(queue.values(), _SAMPLE), key=lambda run: run.peak)
+    """The weakest of those that have been silent longest."""
+    return min(islice(queue.values(), _SAMPLE), key=_PEAK)
