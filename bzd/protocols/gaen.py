@@ -196,9 +196,10 @@ class Gaen:
         ids = encryptor.update(_padded(first, count))
         return [ids[start : start + _RPI_BYTES] for start in range(0, len(ids), _RPI_BYTES)]
 
-    def next_key(self, key: bytes) -> None:
+    def next_key(self, key: bytes) -> bytes | None:
         """None: a TEK tells nothing of the next."""
         check_length("gaen key", key, _KEY_BYTES)
+        return None
 
     def seal_metadata(self, key: bytes, rolling_id: bytes, tx_power: int) -> bytes:
         """The AEM of metadata 1.0: bzd has no table of calibrated models to claim a confidence from."""
