@@ -71,4 +71,4 @@ def _prepare_streams() -> None:
 
 def _null(mode: str) -> TextIO:
     # The descriptor lives as long as the process; it is the lowest free one, so mostly the one that was missing.
-    return os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", closefd=False)
+    return io.TextIOWrapper(io.FileIO(os.open(os.devnull, os.O_RDWR), mode, closefd=False), encoding="utf-8")
