@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Appending to a store: batches in one transaction each, and contacts that grow."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from bzd.errors import BzdError
+from bzd.model import Contact, DailyKey
+from bzd.store import container
+from bzd.store import state as layout
+from bzd.store.draft import Draft, Handle
+from bzd.store.lock import AppenderLock
+from bzd.store.records import ClockAnchor, encode_anchor, encode_key
+from bzd.store.sealing import CONTACTS, OWN_KEYS, Place
+from bzd.store.segments import SEGMENT_MAX, Segment, delete_segments, has_key, insert_segment
+
+OPEN_SEGMENTS_MAX: Final = 32
+"""Segments whose data keys are kept in memory at once. A replay that spans more days ends the one used longest ago; a
+contact of an ended segment that still grows moves to a new one."""
+DAY_S: Final = 86400
+"""Seconds of a UTC day, which unix time has without leap seconds."""
+
+
+@contextmanager
+def open_appender(state: Path) -> Iterator[Appender]:
+    """Open the store of a state directory for appending; when left, its segments are ended.
+
+    Finishes a purge that was cut off, and removes what a replay left that never finished.
+
+    Raises:
+        BusyError: if another appender has it.
+        StateError: if there is no store.
+        StoreError: if it is damaged; StoreVersionError if a newer bzd wrote it.
+        DiskFullError: if the disk is full or read-only.
+    """
+    lock = AppenderLock(state)
+    try:
+        path = state / layout.STORE_FILE
+        connection = container.open_writer(path)
+        try:
+            appender = Appender(state, connection)
+            try:
+                yield appender
+            except BaseException:
+                with suppress(BzdError):
+                    appender.close()
+                raise
+            appender.close()
+        finally:
+            connection.close()
+    finally:
+        lock.release()
+
+
+class Appender:
+    """Appends to a store; made by `open_appender`. One thread at a time may use it.
+
+    Every method that writes does so in one transaction: when it returns, that is on the disk; when it raises, nothing
+    was changed.
+    """
+
+    def __init__(self, state: Path, connection: sqlite3.Connection) -> None:
+        self._state = state
+        self._path = state / layout.STORE_FILE
+        self._connection = connection
+        self._open: dict[tuple[int, int | None], Segment] = {}
+        self._replaying = False
+        self._highest = 0
+        with container.translated(self._path):
+            self._store_id, _ = container.store_row(connection, self._path)
+        self._discard_leftovers()
+
+    @property
+    def replaying(self) -> bool:
+        """Whether a replay was begun and not finished."""
+        return self._replaying
+
+    def commit(
+        self,
+        add: Sequence[Contact] = (),
+        replace: Mapping[Handle, Contact] | None = None,
+        remove: Collection[Handle] = (),
+    ) -> list[Handle]:
+        """Add, replace and remove contacts in one transaction.
+
+        Args:
+            add: new contacts; each goes to a segment of the UTC day of its start, one that is not `synced` to a
+                segment without a day.
+            replace: contacts as they are now by the handle of what was written of them before. Only records that
+                changed are written. A contact whose segment was purged meanwhile is written anew.
+            remove: contacts to take out again. A handle stays valid until it is removed.
+
+        Returns:
+            A handle for each added contact, in order.
+
+        Raises:
+            ValueError: if a contact does not fit a record (`bzd.store.records`).
+            DiskFullError, BusyError, StoreError: if SQLite cannot write; then nothing was changed.
+        """
+        if not (add or replace or remove):
+            return []
+        with self._transaction() as draft:
+            for handle in remove:
+                draft.remove(handle)
+            for handle, contact in (replace or {}).items():
+                draft.replace(handle, contact)
+            return [draft.add(contact) for contact in add]
+
+    def add_keys(self, keys: Sequence[DailyKey]) -> None:
+        """Seal own daily keys to the key recipients, each in a segment of the UTC day of its start.
+
+        Raises:
+            ValueError: if a key does not fit a record.
+            DiskFullError, BusyError, StoreError: if SQLite cannot write; then nothing was changed.
+        """
+        with self._transaction() as draft:
+            for key in keys:
+                segment = self._segment(draft, OWN_KEYS, int(key.start // DAY_S))
+                draft.write(segment, segment.take(1)[0], encode_key(key), rows=1)
+
+    def add_anchor(self, anchor: ClockAnchor, day: int | None) -> None:
+        """Seal a clock anchor beside the contacts of a UTC day (days since 1970-01-01), or of no day."""
+        with self._transaction() as draft:
+            segment = self._segment(draft, CONTACTS, day)
+            draft.write(segment, segment.take(1)[0], encode_anchor(anchor), rows=1)
+
+    def has_own_keys(self) -> bool:
+        """Whether this is a badge's own store: one that holds daily keys of its own."""
+        query = "SELECT 1 FROM segment WHERE purpose = ? LIMIT 1"
+        with container.translated(self._path):
+            return self._connection.execute(query, (OWN_KEYS,)).fetchone() is not None
+
+    def known_trace(self, sha256: bytes) -> bool:
+        """Whether a trace with this SHA-256 was replayed into the store, to its end."""
+        query = "SELECT 1 FROM trace WHERE sha256 = ?"
+        with container.translated(self._path):
+            return self._connection.execute(query, (sha256,)).fetchone() is not None
+
+    def remember_trace(self, sha256: bytes) -> None:
+        """Remember a trace by its SHA-256. `finish_replay` does that in one transaction with what it gave."""
+        with self._transaction():
+            self._remember([sha256])
+
+    def begin_replay(self) -> None:
+        """Make all that is added from here on provisional: readers leave it out until `finish_replay`.
+
+        A replay is kept as a whole or not at all. If the appender is closed or the process dies before it is
+        finished, its rows are removed, at once or by the next appender, so that repeating it doubles nothing.
+        """
+        self.end_segments()
+        self._replaying = True
+
+    def finish_replay(self, traces: Collection[bytes] = ()) -> None:
+        """Keep what the replay added, and remember its traces by SHA-256, in one transaction."""
+        with self._transaction():
+            self._end([*self._open.values()])
+            self._connection.execute("UPDATE segment SET provisional = 0 WHERE provisional = 1")
+            self._remember(traces)
+        self._replaying = False
+        self._open.clear()
+
+    def end_segments(self) -> None:
+        """End all segments: seal their row counts and forget their data keys. The next contact begins another."""
+        if not self._open:
+            return
+        with self._transaction():
+            self._end([*self._open.values()])
+        self._open.clear()
+
+    def close(self) -> None:
+        """End all segments; a replay that was not finished is removed."""
+        if self._replaying:
+            self._open.clear()
+            self._replaying = False
+            self._discard_leftovers()
+        else:
+            self.end_segments()
+
+    def _remember(self, traces: Collection[bytes]) -> None:
+        new = [(trace,) for trace in traces if not self.known_trace(trace)]
+        self._connection.executemany("INSERT INTO trace VALUES (?)", new)
+
+    def _discard_leftovers(self) -> None:
+        """Remove provisional segments of a dead replay, and what a purge that was cut off left without its keys."""
+        query = "SELECT id FROM segment WHERE provisional != 0 OR id NOT IN (SELECT id >> 8 FROM sealed_key)"
+        with container.translated(self._path):
+            if self._connection.execute(query + " LIMIT 1").fetchone() is None:
+                return
+        with self._transaction():
+            delete_segments(self._connection, [row[0] for row in self._connection.execute(query).fetchall()])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Draft]:
+        """One transaction: its draft is written at the end, or nothing is and memory is as before."""
+        counts = [(segment, segment.rows) for segment in self._open.values()]
+        opened = dict(self._open)
+        draft = Draft(self._segment)
+        with container.translated(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            with container.translated(self._path):
+                self._forget_purged(draft)
+                yield draft
+                draft.flush(self._connection)
+                self._connection.execute("COMMIT")
+        except BaseException:
+            self._open = opened
+            for segment, rows in counts:
+                segment.rows = rows
+            with suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+        draft.settle()
+
+    def _forget_purged(self, draft: Draft) -> None:
+        """Drop the segments that another process purged since the last transaction."""
+        draft.alive = {segment for segment in self._open.values() if has_key(self._connection, segment.place.segment)}
+        self._open = {key: segment for key, segment in self._open.items() if segment in draft.alive}
+
+    def _segment(self, draft: Draft, purpose: int, day: int | None) -> Segment:
+        """The open segment of a day, a new one if there is none."""
+        segment = self._open.pop((purpose, day), None)
+        if segment is None:
+            segment = self._begin(purpose, day)
+            draft.alive.add(segment)
+        self._open[purpose, day] = segment  # the last is the one used last
+        if len(self._open) > OPEN_SEGMENTS_MAX:
+            oldest = next(iter(self._open))
+            draft.ending.append(self._open.pop(oldest))
+        return segment
+
+    def _begin(self, purpose: int, day: int | None) -> Segment:
+        # A number that a purge freed is not used again while a handle may still name its rows.
+        (highest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM segment").fetchone()
+        self._highest = max(self._highest, highest) + 1
+        if self._highest > SEGMENT_MAX:
+            raise BzdError(f"{self._path} has no segment number left", "export the store and make a new one")
+        place = Place(self._store_id, purpose, self._highest, day)
+        folder = layout.RECIPIENTS if purpose == CONTACTS else layout.KEY_RECIPIENTS
+        keys = layout.recipients(self._state, folder)
+        cipher = insert_segment(self._connection, place, keys, provisional=self._replaying)
+        return Segment(place, cipher)
+
+    def _end(self, segments: Collection[Segment]) -> None:
+        for segment in segments:
+            segment.end(self._connection)

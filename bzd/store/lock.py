@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One appender at a time: an advisory lock that dies with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from bzd.errors import BusyError, StateError
+from bzd.store.state import LOCK_FILE, output_error
+
+_HELD: set[tuple[int, int, int]] = set()
+"""Process, device and inode of the locks this process holds. POSIX record locks belong to a process, so that they
+would not keep out a second appender of the same process, and closing any descriptor of the file would drop them
+(fcntl(2)); in return a forked child does not keep them alive, as it would a flock(2)."""
+
+
+class AppenderLock:
+    """The right to append to the store of a state directory, until `release`.
+
+    Args:
+        state: the state directory.
+
+    Raises:
+        BusyError: if another appender, of this process or another, has it.
+        StateError: if there is no state directory.
+        OutputError: if the lock file cannot be opened; DiskFullError on a read-only file system.
+    """
+
+    def __init__(self, state: Path) -> None:
+        path = state / LOCK_FILE
+        if not state.is_dir():
+            raise StateError(f"there is no state directory at {state}")
+        self._key = _identify(path)
+        if self._key in _HELD:
+            raise _busy(state)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise output_error(path, error) from error
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise _busy(state) from error
+        self._key = _identify(path)
+        _HELD.add(self._key)
+
+    def release(self) -> None:
+        """Give it back."""
+        _HELD.discard(self._key)
+        os.close(self._descriptor)
+
+
+def _identify(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return os.getpid(), 0, 0
+    return os.getpid(), status.st_dev, status.st_ino
+
+
+def _busy(state: Path) -> BusyError:
+    return BusyError(f"another bzd is appending to the store in {state}")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening the segments of a store with identities, and reading what is in one of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bzd.store import container
+from bzd.store.identity import Identity
+from bzd.store.records import EndOfSegment, Record, decode
+from bzd.store.sealing import NO_DAY, Place, RecordCipher, open_key
+from bzd.store.segments import END_ROW, key_range, row_range
+
+_DAY_MAX = 2**31 - 1
+_ROWS_NAMED = 8
+"""Damaged rows that a problem names; a store damaged all over must not fill the screen or the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A row of the table `segment`, checked for type only.
+
+    Attributes:
+        place: where it says it belongs.
+        provisional: whether it belongs to a replay that has not ended.
+    """
+
+    place: Place
+    provisional: bool
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"segment {self.place.segment}"
+
+
+@dataclass(slots=True)
+class Contents:
+    """What was read of one segment.
+
+    Attributes:
+        records: number in the segment and record, without the end-of-segment record, in order.
+        damaged: rows that did not open or made no sense, or that SQLite could not read.
+        missing: rows that the end-of-segment record counts and that are not there.
+        problems: what is wrong, a sentence each.
+    """
+
+    records: list[tuple[int, Record]] = field(default_factory=list)
+    damaged: int = 0
+    missing: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def segment_rows(connection: sqlite3.Connection, store_id: bytes) -> Iterator[SegmentRow]:
+    """The segments, in the order in which they began; those whose row makes no sense are left out."""
+    for identifier, purpose, day, provisional in connection.execute(
+        "SELECT id, purpose, day, provisional FROM segment ORDER BY id"
+    ):
+        sane_day = day is None or (isinstance(day, int) and NO_DAY < day <= _DAY_MAX)
+        if 0 < identifier < 2**31 and isinstance(purpose, int) and 0 <= purpose < 256 and sane_day:
+            yield SegmentRow(Place(store_id, purpose, identifier, day), provisional != 0)
+
+
+def open_segment(
+    connection: sqlite3.Connection, segment: SegmentRow, identities: Sequence[Identity]
+) -> RecordCipher | None:
+    """What opens the records of a segment; None if no identity opens it, or its sealed keys are damaged."""
+    rows = connection.execute(
+        "SELECT sealed FROM sealed_key WHERE id BETWEEN ? AND ?", key_range(segment.place.segment)
+    )
+    sealed = [row[0] for row in rows if isinstance(row[0], bytes)]
+    data_key = open_key(sealed, identities, segment.place)
+    return None if data_key is None else RecordCipher(data_key, segment.place)
+
+
+def read_segment(connection: sqlite3.Connection, segment: SegmentRow, cipher: RecordCipher) -> Contents:
+    """All records of a segment."""
+    contents = Contents()
+    bad: list[int] = []
+    for row, nonce, blob in _rows(connection, segment, contents):
+        number = row - row_range(segment.place.segment)[0]
+        record = _open(cipher, row, nonce, blob)
+        if record is None:
+            bad.append(number)
+        else:
+            contents.records.append((number, record))
+    contents.damaged += len(bad)
+    if bad:
+        named = ", ".join(map(str, bad[:_ROWS_NAMED])) + (", ..." if len(bad) > _ROWS_NAMED else "")
+        contents.problems.append(f"{segment.name}: {len(bad)} damaged records cannot be read: {named}")
+    _account(segment, contents)
+    return contents
+
+
+def _rows(
+    connection: sqlite3.Connection, segment: SegmentRow, contents: Contents
+) -> Iterator[tuple[int, object, object]]:
+    """The rows of a segment in one short read; what SQLite cannot read ends them."""
+    query = "SELECT id, nonce, sealed FROM record WHERE id BETWEEN ? AND ? ORDER BY id"
+    found: list[tuple[int, object, object]] = []
+    low, high = row_range(segment.place.segment)
+    last = low - 1
+    try:
+        for row in connection.execute(query, (low, high)):
+            if row[0] <= last:
+                # Pages of a damaged file may lead round in a circle.
+                raise sqlite3.DatabaseError("rows out of order")  # noqa: TRY301  the same fate as what SQLite notices
+            last = row[0]
+            found.append(row)
+    except sqlite3.DatabaseError as error:
+        contents.damaged += 1
+        contents.problems.append(f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read")
+    return iter(found)
+
+
+def _open(cipher: RecordCipher, row: int, nonce: object, blob: object) -> Record | None:
+    if not isinstance(nonce, bytes) or not isinstance(blob, bytes):
+        return None
+    record = cipher.open(row, nonce, blob)
+    try:
+        return None if record is None else decode(record)
+    except ValueError:
+        return None
+
+
+def _account(segment: SegmentRow, contents: Contents) -> None:
+    """Take out the end-of-segment record and compare its count; a segment without one was cut off, which is normal."""
+    if not contents.records or not isinstance(contents.records[0][1], EndOfSegment):
+        return
+    number, end = contents.records.pop(0)
+    there = len(contents.records) + contents.damaged
+    if number == END_ROW and isinstance(end, EndOfSegment) and there < end.rows:
+        contents.missing = end.rows - there
+        contents.problems.append(f"{segment.name}: {contents.missing} of {end.rows} records are missing")
+
+
+def orphans(connection: sqlite3.Connection, known: set[int]) -> list[int]:
+    """Segments that rows name and that the table `segment` does not; found without reading the rows."""
+    found: list[int] = []
+    segment = -1
+    while True:
+        query = "SELECT id FROM record WHERE id > ? ORDER BY id LIMIT 1"
+        row = connection.execute(query, (row_range(segment)[1],)).fetchone()
+        if row is None or row[0] >> container.SEGMENT_SHIFT <= segment:
+            return found
+        segment = row[0] >> container.SEGMENT_SHIFT
+        if segment not in known:
+            found.append(segment)

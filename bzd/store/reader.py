@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a store or an exported file with an identity."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+from bzd.errors import IdentityError, StoreError
+from bzd.model import Contact, DailyKey
+from bzd.store import container
+from bzd.store.identity import Identity
+from bzd.store.opening import Contents, SegmentRow, open_segment, orphans, read_segment, segment_rows
+from bzd.store.records import ClockAnchor, ContactPart, Label, SigningKey, join
+from bzd.store.sealing import CONTACTS, LABEL, OWN_KEYS, SIGNING, RecordCipher
+from bzd.store.state import store_file
+
+_DAY_S = 86400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def open_reader(path: Path, identities: Sequence[Identity]) -> Iterator[Reader]:
+    """Open a state directory's store or an exported file for reading; writers go on meanwhile.
+
+    Args:
+        path: a state directory or a file.
+        identities: any one of the store's recipients is enough.
+
+    Raises:
+        IdentityError: if none of the identities opens anything in it.
+        StateError: if there is no store.
+        StoreError: if it is damaged; StoreVersionError if a newer bzd wrote it.
+    """
+    file = store_file(path)
+    with container.open_reader(file) as connection:
+        reader = Reader(path, file, connection, identities)
+        reader.check()
+        yield reader
+
+
+class Reader:
+    """Reads a store; made by `open_reader`.
+
+    What is damaged is left out, counted and named; the rest is read. Those counts are complete once the iterator
+    that met the damage has ended.
+
+    Attributes:
+        label: the store's name, or its ID where no identity opens the label (a recipient added after `bzd init`).
+        store_id: 16 bytes that name the store.
+        signing_public: the badge's public Ed25519 key, 32 bytes.
+        problems: what was wrong in what was read so far, a sentence each.
+        damaged: records that could not be read so far.
+    """
+
+    def __init__(self, path: Path, file: Path, connection: sqlite3.Connection, identities: Sequence[Identity]) -> None:
+        self._path = path
+        self._file = file
+        self._connection = connection
+        self._identities = identities
+        self._ciphers: dict[int, RecordCipher | None] = {}
+        self.problems: list[str] = []
+        self.damaged = 0
+        with container.translated(file):
+            self.store_id, self.signing_public = container.store_row(connection, file)
+            self._segments = list(segment_rows(connection, self.store_id))
+        self.label = self._read_label() or f"store {self.store_id.hex()[:8]}"
+
+    def check(self) -> None:
+        """Refuse identities that open nothing here.
+
+        Raises:
+            IdentityError: if so.
+        """
+        if not self._identities:
+            raise IdentityError(f"no identity to open {self._path} with")
+        if not any(self._opens(segment) for segment in self._segments):
+            raise IdentityError(f"{self._path} is sealed to others: nothing in it opens with the identity given")
+
+    def contacts(self, since: float | None = None, until: float | None = None) -> Iterator[Contact]:
+        """The contacts in order of their start.
+
+        Memory is that of the fullest day. What a writer adds meanwhile to days not yet read is read as well; a
+        contact is never read in halves.
+
+        Args:
+            since: leaves out contacts that ended before, UTC unix seconds.
+            until: leaves out contacts that started at or after it, UTC unix seconds.
+        """
+        self._report_orphans()
+        wanted = [segment for segment in self._of(CONTACTS) if _within(segment, since, until)]
+        dated = sorted((segment for segment in wanted if segment.place.day is not None), key=_day)
+        undated = [segment for segment in wanted if segment.place.day is None]
+        days = (list(segments) for _, segments in groupby(dated, key=_day))
+        stream = (contact for segments in days for contact in self._sorted_contacts(segments))
+        for contact in heapq.merge(stream, self._sorted_contacts(undated), key=_start):
+            if (since is None or contact.end >= since) and (until is None or contact.start < until):
+                yield contact
+
+    def keys(self) -> Iterator[DailyKey]:
+        """The badge's own daily keys in order of their start.
+
+        Raises:
+            IdentityError: if there are some, and none of the identities opens own keys here.
+        """
+        segments = self._of(OWN_KEYS)
+        if segments and not any(self._opens(segment) for segment in [*self._of(SIGNING), *segments]):
+            raise IdentityError(f"the own keys in {self._path} are sealed to others", _KEYS_HINT)
+        found = [record for segment in segments for record in self._records(segment) if isinstance(record, DailyKey)]
+        yield from sorted(found, key=lambda key: (key.start, key.end, key.protocol))
+
+    def anchors(self) -> Iterator[ClockAnchor]:
+        """The clock anchors, in the order of their segments."""
+        for segment in self._of(CONTACTS):
+            for record in self._records(segment):
+                if isinstance(record, ClockAnchor):
+                    yield record
+
+    def signing_key(self) -> bytes:
+        """The private half of the badge's Ed25519 key, 32 bytes.
+
+        Raises:
+            IdentityError: if none of the identities opens it.
+            StoreError: if it is damaged.
+        """
+        segments = [segment for segment in self._of(SIGNING) if self._opens(segment)]
+        if not segments:
+            raise IdentityError(f"the signing key in {self._path} is sealed to others", _KEYS_HINT)
+        for record in self._records(segments[0]):
+            if isinstance(record, SigningKey):
+                return record.private
+        raise StoreError(f"{self._path} is damaged: it has lost its signing key")
+
+    def _read_label(self) -> str | None:
+        found = [segment for segment in self._of(LABEL) if self._opens(segment)]
+        labels = [record for segment in found for record in self._records(segment) if isinstance(record, Label)]
+        return labels[0].text if labels else None
+
+    def _of(self, purpose: int) -> list[SegmentRow]:
+        return [segment for segment in self._segments if segment.place.purpose == purpose]
+
+    def _opens(self, segment: SegmentRow) -> bool:
+        return self._cipher(segment) is not None
+
+    def _cipher(self, segment: SegmentRow) -> RecordCipher | None:
+        identifier = segment.place.segment
+        if identifier not in self._ciphers:
+            try:
+                self._ciphers[identifier] = open_segment(self._connection, segment, self._identities)
+            except sqlite3.DatabaseError as error:
+                self._ciphers[identifier] = None
+                self.problems.append(f"{segment.name}: its sealed keys are damaged: {error}")
+        return self._ciphers[identifier]
+
+    def _sorted_contacts(self, segments: Sequence[SegmentRow]) -> Iterator[Contact]:
+        found = [contact for segment in segments for contact in self._segment_contacts(segment)]
+        yield from sorted(found, key=lambda contact: (contact.start, contact.protocol, contact.rolling_id))
+
+    def _segment_contacts(self, segment: SegmentRow) -> Iterator[Contact]:
+        parts: defaultdict[int, list[ContactPart]] = defaultdict(list)
+        for record in self._records(segment):
+            if isinstance(record, ContactPart):
+                parts[record.head].append(record)
+        for pieces in parts.values():
+            contact = join(pieces)
+            if contact is None:
+                self.damaged += len(pieces)
+                self.problems.append(f"{segment.name}: a contact of {len(pieces)} records lacks others and is left out")
+            else:
+                yield contact
+
+    def _records(self, segment: SegmentRow) -> Iterator[object]:
+        if segment.provisional:
+            self.problems.append(f"{segment.name}: left out, because the replay that wrote it has not finished")
+            return
+        cipher = self._cipher(segment)
+        if cipher is None:
+            self._report_unopened(segment)
+            return
+        contents: Contents = read_segment(self._connection, segment, cipher)
+        self.damaged += contents.damaged + contents.missing
+        self.problems += contents.problems
+        for _, record in contents.records:
+            yield record
+
+    def _report_unopened(self, segment: SegmentRow) -> None:
+        day = segment.place.day
+        date = "" if day is None else f" of {(_EPOCH + timedelta(days=day)).date()}"
+        self.problems.append(f"{segment.name}{date}: not opened; it is sealed to others, or its key is damaged")
+
+    def _report_orphans(self) -> None:
+        try:
+            known = {row[0] for row in self._connection.execute("SELECT id FROM segment")}
+            lost = orphans(self._connection, known)
+        except sqlite3.DatabaseError as error:
+            self.problems.append(f"the file is damaged: {error}")
+            return
+        if lost:
+            self.problems.append(f"{len(lost)} segments have lost their keys, so that their records cannot be read")
+
+
+_KEYS_HINT = "give the identity of one of the key recipients with --identity FILE"
+_start = attrgetter("start")
+
+
+def _day(segment: SegmentRow) -> int:
+    return segment.place.day or 0
+
+
+def _within(segment: SegmentRow, since: float | None, until: float | None) -> bool:
+    """Whether a segment can hold contacts of that time: they start in its day and end by its midnight."""
+    day = segment.place.day
+    if day is None:
+        return True
+    return (since is None or (day + 1) * _DAY_S >= since) and (until is None or day * _DAY_S < until)

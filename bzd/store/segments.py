@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A segment as its appender sees it: data key, row numbers, and how many rows it has."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bzd.store.container import SEGMENT_SHIFT, SLOT_SHIFT
+from bzd.store.identity import PublicKey
+from bzd.store.records import EndOfSegment, encode_end
+from bzd.store.sealing import DATA_KEY_BYTES, SUITE_ID, Place, RecordCipher, seal_key
+
+END_ROW = 0
+"""Row number of the end-of-segment record; other records count from 1."""
+SEGMENT_MAX = 2**31 - 1
+"""Largest segment ID, so that row IDs fit SQLite's signed 64 bits."""
+
+
+def insert_segment(
+    connection: sqlite3.Connection, place: Place, recipients: Sequence[PublicKey], *, provisional: bool = False
+) -> RecordCipher:
+    """Begin a segment within the open transaction: a new data key, sealed to each recipient.
+
+    Args:
+        connection: in a transaction.
+        place: where the segment belongs, with an ID that is free.
+        recipients: who can open it.
+        provisional: whether it belongs to a replay that has not ended.
+    """
+    data_key = os.urandom(DATA_KEY_BYTES)
+    connection.execute(
+        "INSERT INTO segment VALUES (?, ?, ?, ?)", (place.segment, place.purpose, place.day, int(provisional))
+    )
+    connection.executemany(
+        "INSERT INTO sealed_key VALUES (?, ?, ?)",
+        [
+            ((place.segment << SLOT_SHIFT) + slot, SUITE_ID, sealed)
+            for slot, sealed in enumerate(seal_key(data_key, recipients, place))
+        ],
+    )
+    return RecordCipher(data_key, place)
+
+
+def insert_record(
+    connection: sqlite3.Connection, cipher: RecordCipher, segment: int, number: int, record: bytes
+) -> None:
+    """Seal a record into a row of a segment within the open transaction."""
+    row = (segment << SEGMENT_SHIFT) + number
+    connection.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (row, *cipher.seal(row, record)))
+
+
+def key_range(segment: int) -> tuple[int, int]:
+    """The first and last ID that sealed keys of a segment can have."""
+    low = segment << SLOT_SHIFT
+    return low, low + (1 << SLOT_SHIFT) - 1
+
+
+def row_range(segment: int) -> tuple[int, int]:
+    """The first and last ID that rows of a segment can have."""
+    low = segment << SEGMENT_SHIFT
+    return low, low + (1 << SEGMENT_SHIFT) - 1
+
+
+def has_key(connection: sqlite3.Connection, segment: int) -> bool:
+    """Whether a segment still has a sealed key, so that it was not purged."""
+    query = "SELECT 1 FROM sealed_key WHERE id BETWEEN ? AND ? LIMIT 1"
+    return connection.execute(query, key_range(segment)).fetchone() is not None
+
+
+def delete_segments(connection: sqlite3.Connection, segments: Sequence[int]) -> int:
+    """Delete segments with their keys and rows within the open transaction; how many rows went."""
+    rows = 0
+    for segment in segments:
+        connection.execute("DELETE FROM sealed_key WHERE id BETWEEN ? AND ?", key_range(segment))
+        rows += connection.execute("DELETE FROM record WHERE id BETWEEN ? AND ?", row_range(segment)).rowcount
+        connection.execute("DELETE FROM segment WHERE id = ?", (segment,))
+    return rows
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """A segment that its appender still writes to.
+
+    Attributes:
+        place: where it belongs.
+        cipher: seals its records.
+        rows: how many rows it has.
+        next_row: the number that the next row gets; numbers are never used twice.
+    """
+
+    place: Place
+    cipher: RecordCipher
+    rows: int = 0
+    next_row: int = 1
+
+    def take(self, count: int) -> range:
+        """The numbers of `count` new rows."""
+        first = self.next_row
+        self.next_row += count
+        return range(first, self.next_row)
+
+    def seal(self, number: int, record: bytes) -> tuple[int, bytes, bytes]:
+        """A row for the table `record`: ID, nonce, sealed record."""
+        row = self.row(number)
+        return (row, *self.cipher.seal(row, record))
+
+    def row(self, number: int) -> int:
+        """The ID of the row with this number."""
+        return (self.place.segment << SEGMENT_SHIFT) + number
+
+    def end(self, connection: sqlite3.Connection) -> None:
+        """Write its end-of-segment record within the open transaction, or delete it if nothing is in it."""
+        if self.rows:
+            record = encode_end(EndOfSegment(self.rows))
+            insert_record(connection, self.cipher, self.place.segment, END_ROW, record)
+        else:
+            delete_segments(connection, [self.place.segment])
