@@ -51,7 +51,7 @@ _ONE_REPORT = struct.Struct(
 _ONE_REPORT_SIZE = 12
 """Octets of the parameters of an event of one report, besides its data."""
 _REPORT = struct.Struct("<BB6sB")  # event type, address type, address, size
-_EXTENDED = struct.Struct("<HB6sBBBbbHB6sB")  # ..., phys, SID, tx power, RSSI, interval, direct address, size
+EXTENDED = struct.Struct("<HB6sBBBbbHB6sB")  # ..., phys, SID, tx power, RSSI, interval, direct address, size
 _DIRECTED = struct.Struct("<BB6sB6sb")  # event type, address type, address, direct address type, direct address, RSSI
 
 _ADDRESSES = 16384
@@ -212,10 +212,10 @@ class HciDecoder:
         found: list[Advertisement] = []
         at, count = 2, parameters[1] if len(parameters) > 1 else 0
         for _ in range(count):
-            start = at + _EXTENDED.size
+            start = at + EXTENDED.size
             if start > len(parameters):
                 return self.malformed(found)
-            event, kind, address, _, _, sid, tx_power, rssi, _, _, _, length = _EXTENDED.unpack_from(parameters, at)
+            event, kind, address, _, _, sid, tx_power, rssi, _, _, _, length = EXTENDED.unpack_from(parameters, at)
             at = start + length
             if at > len(parameters):
                 return self.malformed(found)
