@@ -164,6 +164,15 @@ def load_config(ctx: click.Context) -> config.LoadedConfig:
     return config.load(config_path(ctx), session(ctx).overrides)
 
 
+def check_given(ctx: click.Context) -> None:
+    """Refuse a wrong `--config` or `--set` of this command line also for a command that takes nothing from them.
+
+    Raises:
+        ConfigError: naming the file, the key and the nearest known key.
+    """
+    config.load(session(ctx).config, session(ctx).overrides)
+
+
 def config_path(ctx: click.Context) -> Path | None:
     """The configuration file: `--config`, `$BZD_CONFIG`, `/etc/bzd/bzd.toml` or the user's, the first that there is."""
     if given := session(ctx).config:
