@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """AES for the key schedules: ECB and CTR (NIST SP 800-38A) over whole buffers.
 
-`cryptography` is imported at the first use: decoding adverts needs none of it, and it would triple the start-up.
+`cryptography` is imported at the first use: decoding adverts needs none of it, and it takes longer to load than all of
+`bzd.protocols`.
 """
 
 from __future__ import annotations
