@@ -60,7 +60,8 @@ class Recording:
             yield from self._open(path)
             return
         with open_trace(path, time_offset=self._offset) as trace:
-            yield from islice(trace, 1)
+            first = list(islice(trace, 1))
+        yield from first
         yield from islice(self._open(path), 1, None)
 
 

@@ -34,7 +34,7 @@ def replay_into(state: Path, request: Request, loaded: LoadedConfig) -> bool:
                 "make a store for recordings with `bzd init --state DIR`, or add --force",
             )
         hashes = _new_files(request, appender)
-        traces = tuple(path for path in request.traces if path in hashes or replay_source.is_pipe(path))
+        traces = tuple(path for path in dict.fromkeys(request.traces) if path in hashes or replay_source.is_pipe(path))
         return bool(traces) and _replay(replace(request, traces=traces), hashes, loaded, appender, state)
 
 
