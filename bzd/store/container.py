@@ -78,7 +78,7 @@ def build(path: Path) -> sqlite3.Connection:
 
     The file must exist, so that its mode is the caller's choice, and be empty.
     """
-    connection = _connect(path, "mode=rw")
+    connection = connect(path, "mode=rw")
     connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
     connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA synchronous=FULL")
@@ -100,7 +100,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     _present(path)
     with translated(path):
-        connection = _connect(path, "mode=rw")
+        connection = connect(path, "mode=rw")
         try:
             _check(connection, path)
             connection.execute("PRAGMA journal_mode=WAL")
@@ -125,7 +125,7 @@ def open_reader(path: Path) -> Iterator[sqlite3.Connection]:
     """
     _present(path)
     with _readable(path) as (readable, mode), translated(path):
-        connection = _connect(readable, mode)
+        connection = connect(readable, mode)
         try:
             _check(connection, path)
             yield connection
@@ -171,7 +171,7 @@ def _opens(path: Path) -> bool:
     """Whether SQLite can read it where it is; only what copying would cure counts as no."""
     cured = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
     try:
-        connection = _connect(path, "mode=ro")
+        connection = connect(path, "mode=ro")
     except sqlite3.Error:
         return False
     try:
@@ -183,7 +183,13 @@ def _opens(path: Path) -> bool:
     return True
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file with SQLite, in autocommit mode and wary of damage.
+
+    Args:
+        path: the file.
+        mode: query part of the URI, for example `mode=ro` (https://www.sqlite.org/uri.html).
+    """
     # One thread at a time uses a connection, but the daemon's event loop hands commits to a worker thread.
     uri = f"{path.absolute().as_uri()}?{mode}"
     connection = sqlite3.connect(
