@@ -73,7 +73,7 @@ def test_settings_apply(bzd: Any) -> None:
 
 
 def test_keep_leaves_a_store_per_badge(kept: Path) -> None:
-    """Each member's store opens with the identity in it, has its name as label, yesterday's contacts and its own key."""
+    """Each store opens with the identity in it and has its owner's name, yesterday's contacts and own key."""
     crowd = office_hour(START, 1)
     assert {path.name for path in kept.iterdir() if path.is_dir()} == NAMES
     for member in crowd.members:
