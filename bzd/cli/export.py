@@ -18,7 +18,7 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
 """What the name of the output file says about its form."""
 
 output_option = click.option(
-    "-o", "--output", "path", type=click.Path(path_type=Path), required=True, metavar="FILE", help="File; - is stdout."
+    "-o", "--output", "path", type=options.PATH, required=True, metavar="FILE", help="File; - is stdout."
 )
 force_option = click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 
@@ -94,8 +94,14 @@ def export_store(ctx: click.Context, *, path: Path, force: bool, salvage: bool) 
     from bzd import store  # noqa: PLC0415  sqlite3 and cryptography take 60 ms to load
 
     with files.output_file(path, force=force) as binary:
-        (store.salvage if salvage else store.backup)(state, binary)
-    output.note(f"wrote the sealed store of {state}")
+        if salvage:
+            saved = store.salvage(state, binary)
+        else:
+            store.backup(state, binary)
+    if salvage:
+        output.note(f"saved {saved.records} records; {saved.damaged} of {saved.pages} pages were damaged")
+    else:
+        output.note(f"wrote the sealed store of {state}")
 
 
 def _outside(path: Path, states: tuple[Path, ...]) -> None:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
     from bzd.store import StoreInfo
     from bzd.store.identity import Identity, PublicKey
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command(
     epilog=options.examples(
@@ -32,7 +30,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--recipient",
     "recipients",
-    type=_FILE,
+    type=options.PATH,
     multiple=True,
     metavar="FILE",
     help="Public key whose identity may read the contacts. Repeatable, and advised.",
@@ -40,7 +38,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--key-recipient",
     "key_recipients",
-    type=_FILE,
+    type=options.PATH,
     multiple=True,
     metavar="FILE",
     help="Public key whose identity may read the badge's own daily keys; the recipients if not given. Repeatable.",

@@ -97,13 +97,14 @@ def _choose(ctx: click.Context, parameter: click.Parameter, value: bool) -> None
         ctx.params["form"] = parameter.name
 
 
-_PATH = click.Path(path_type=Path)
+PATH = click.Path(readable=False, path_type=Path)
+"""A path that click does not look at: whether it can be read is said by whoever reads it, with the right exit code."""
 
 state_option = _shared(
     "--state",
     attribute="states",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     metavar="DIR",
     help="State directory, where the store is.",
 )
@@ -113,7 +114,7 @@ states_option = _shared(
     "--state",
     attribute="states",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     metavar="DIR|FILE",
     help="State directory or exported store. Repeat it to read several.",
 )
@@ -122,7 +123,7 @@ states_option = _shared(
 passphrase_option = _shared(
     "--passphrase-file",
     attribute="passphrase_file",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="File that holds the passphrase, for scripts. - is stdin.",
 )
@@ -136,7 +137,7 @@ def identity_options(command: F) -> F:
         "--identity",
         attribute="identities",
         multiple=True,
-        type=_PATH,
+        type=PATH,
         metavar="FILE",
         help="Identity that opens the store; the state directory's own if it has one. Repeatable.",
     )(command)
@@ -152,7 +153,7 @@ def config_options(command: F) -> F:
         metavar="SECTION.KEY=VALUE",
         help="Change one option for this run. Repeatable.",
     )(command)
-    return _shared("--config", attribute="config", type=_PATH, metavar="FILE", help="Configuration file.")(command)
+    return _shared("--config", attribute="config", type=PATH, metavar="FILE", help="Configuration file.")(command)
 
 
 def load_config(ctx: click.Context) -> config.LoadedConfig:
