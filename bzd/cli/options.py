@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bzd import config
 from bzd.clock import Clock, SystemClock
+
+if TYPE_CHECKING:  # 10 ms of start-up, and `bzd --help` and `bzd contacts` need none of it
+    from bzd.config import LoadedConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -156,12 +158,14 @@ def config_options(command: F) -> F:
     return _shared("--config", attribute="config", type=PATH, metavar="FILE", help="Configuration file.")(command)
 
 
-def load_config(ctx: click.Context) -> config.LoadedConfig:
+def load_config(ctx: click.Context) -> LoadedConfig:
     """The configuration of this run: defaults, file, `--set`.
 
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
+    from bzd import config  # noqa: PLC0415  see above
+
     return config.load(config_path(ctx), session(ctx).overrides)
 
 
@@ -171,7 +175,11 @@ def check_given(ctx: click.Context) -> None:
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
-    config.load(session(ctx).config, session(ctx).overrides)
+    given = session(ctx)
+    if given.config or given.overrides:
+        from bzd import config  # noqa: PLC0415  see above
+
+        config.load(given.config, given.overrides)
 
 
 def config_path(ctx: click.Context) -> Path | None:
