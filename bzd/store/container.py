@@ -27,6 +27,7 @@ SLOT_SHIFT = 8
 BUSY_TIMEOUT_S = 5.0
 """How long one bzd waits for another's short transaction."""
 
+_OTHER_USER = "run as the user that owns it, or with sudo"
 _LENGTH_LIMIT = 1 << 20
 """No value or statement of a store is longer; a damaged length must not make SQLite allocate a gigabyte."""
 
@@ -41,6 +42,9 @@ SCHEMA = {
 }
 """Every table and the statement that makes it; a store has these and nothing else."""
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes Python's sqlite3 raise; the second when SQLite quotes damaged text in its message."""
+
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG}
 
@@ -50,13 +54,13 @@ def translated(path: Path) -> Iterator[None]:
     """Raise what SQLite raises within as an error of `bzd.errors` that names the file."""
     try:
         yield
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> BzdError:
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> BzdError:
     """What an SQLite error means to a user (https://www.sqlite.org/rescode.html)."""
-    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = extended & 0xFF
     if primary in _FULL or extended in _FULL:
         return DiskFullError(f"cannot write {path}: the disk is full")
@@ -79,14 +83,18 @@ def build(path: Path) -> sqlite3.Connection:
     The file must exist, so that its mode is the caller's choice, and be empty.
     """
     connection = connect(path, "mode=rw")
-    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    for statement in SCHEMA.values():
-        connection.execute(statement)
+    try:
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        for statement in SCHEMA.values():
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -99,6 +107,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
         DiskFullError: if the file system is full or read-only.
     """
     _present(path)
+    if not os.access(path, os.W_OK):
+        # SQLite would only say that it is "unable to open" the file.
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise DiskFullError(f"cannot write {path}: the file system is read-only")
+        raise StateError(f"cannot write {path}: permission denied", _OTHER_USER)
     with translated(path):
         connection = connect(path, "mode=rw")
         try:
@@ -145,7 +158,7 @@ def _present(path: Path) -> None:
     if not regular:
         raise StateError(f"{path} is no file, so no store")
     if not os.access(path, os.R_OK):
-        raise StateError(f"cannot open {path}: permission denied", "run as the user that owns it, or with sudo")
+        raise StateError(f"cannot open {path}: permission denied", _OTHER_USER)
 
 
 @contextmanager
@@ -172,11 +185,11 @@ def _opens(path: Path) -> bool:
     cured = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
     try:
         connection = connect(path, "mode=ro")
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return False
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF not in cured
     finally:
         connection.close()

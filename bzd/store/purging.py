@@ -27,7 +27,7 @@ class PurgeResult:
 
     Attributes:
         segments: number of segments.
-        records: number of records in them, contacts and own keys alike; nobody can tell more without an identity.
+        records: number of rows in them, those that end segments included; nobody can tell more without an identity.
         days: the UTC days that are gone, in order.
         undated: number of segments without a day among them.
     """

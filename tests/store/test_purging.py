@@ -52,9 +52,9 @@ def test_purged_day_is_gone_from_the_bytes_on_disk(state: Path, identity: Identi
     fill(state, make_contact)
     gone = blobs(state, "sealed_key", 18_588) + blobs(state, "record", 18_588)
     kept = blobs(state, "sealed_key", 18_587) + blobs(state, "record", 18_589)
-    assert (len(gone), all(blob in on_disk(state) for blob in gone)) == (2 + 42 + 1, True)
+    assert (len(gone), all(blob in on_disk(state) for blob in gone)) == (2 + 41 + 4, True)
     result = purge(state, days=[date(2020, 11, 22)], now=NOW)
-    assert (result.segments, result.records, result.days) == (2, 43, (date(2020, 11, 22),))
+    assert (result.segments, result.records, result.days) == (2, 45, (date(2020, 11, 22),))
     assert not any(blob[:64] in on_disk(state) or blob[-64:] in on_disk(state) for blob in gone)
     assert all(blob in on_disk(state) for blob in kept)
     with open_reader(state, [identity]) as reader:
