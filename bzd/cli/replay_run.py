@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bzd.cli import replay_source
+from bzd.cli.replay_progress import shown
 from bzd.cli.replay_sink import Sink
 from bzd.cli.replay_source import Recording, UntilInterrupted
 from bzd.cli.replay_summary import Replayed
@@ -71,6 +72,7 @@ def play(request: Request, loaded: LoadedConfig, sink: Sink, digest: Any = None)
         advertisements = replay_source.digested(advertisements, digest)
     if request.speed is not None:
         advertisements = replay_source.paced(advertisements, request.speed)
+    advertisements = shown(advertisements, lines=request.lines or request.live)
     pipeline = Pipeline(loaded.config, scan_period_s=period.seconds)
     with UntilInterrupted(advertisements) as stream:
         for contact in pipeline.feed(stream):

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gzip
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -438,3 +440,31 @@ def test_speed_plays_in_time(bzd: Any, tmp_path: Path) -> None:
     played = bzd("replay", path, "--speed", "60", "--jsonl")
     assert 2.0 <= time.monotonic() - begun < 4.0
     assert played.raw == bzd("replay", path, "--jsonl").raw
+
+
+def _on_terminal(*arguments: object) -> tuple[bytes, bytes]:
+    """Run a command with a terminal as stderr; what it wrote to stdout and to the terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "bzd", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as running:
+        os.close(theirs)
+        assert running.stdout is not None
+        terminal = b""
+        # A terminal whose other end was closed raises EIO (pty(7)).
+        with contextlib.suppress(OSError):
+            while block := os.read(ours, 4096):
+                terminal += block
+        out = running.stdout.read()
+    os.close(ours)
+    assert running.returncode == 0
+    return out, terminal
+
+
+def test_a_terminal_sees_progress_and_a_pipe_does_not(bzd: Any, recording: Path) -> None:
+    """On a terminal there is a bar, which changes nothing of the data; in a pipe there are only whole lines."""
+    quiet = bzd("replay", recording, "--jsonl")
+    out, terminal = _on_terminal("replay", recording, "--jsonl")
+    assert out == quiet.raw
+    assert b"8,192 reports" in terminal
+    assert "\x1b" not in quiet.err
+    assert "8,192 reports" not in quiet.err
