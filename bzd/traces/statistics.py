@@ -92,7 +92,7 @@ def gather(trace: Trace) -> Statistics:
     for time, address, _, rssi, data, _ in trace:
         rssi_counts[rssi] = rssi_counts.get(rssi, 0) + 1
         payloads[data] = payloads.get(data, 0) + 1
-        if address not in known:
+        if address not in known and address:
             addresses.add(address)
         if len(payloads) > _PAYLOADS:
             statistics.add_payloads(payloads)
