@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 from bzd.cli import group
 from bzd.cli.group import COMMANDS, Entry
 from bzd.errors import DiskFullError
+from bzd.model import Contact
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Bzd, Fill
@@ -106,6 +108,14 @@ def test_whoever_stops_reading_is_not_shouted_at(script: str, codes: str) -> Non
     with os.fdopen(read) as statuses:
         assert statuses.read().strip() == codes
     assert all(line.startswith(b"bzd: ") for line in done.stderr.splitlines())
+
+
+def test_the_first_contacts_of_many(fill: Fill, contact: Callable[..., Contact]) -> None:
+    """`bzd contacts --jsonl | head -1` prints one line and no complaint, though far more was to come."""
+    state = fill(*(contact(86400.0 - 60 * number, number=number % 256) for number in range(1000)))
+    done = shell(f"set -o pipefail; {BZD} contacts --state {state} --jsonl | head -1")
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert done.stdout.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
