@@ -102,8 +102,9 @@ def test_a_run_that_passed_keeps_its_last_piece(sight: Sight, make_tracker: Make
 def test_evicted_run_takes_its_held_piece_with_it(sight: Sight, make_tracker: MakeTracker) -> None:
     """Sightings of a held piece are counted as lost when its run has to go."""
     tracker = _feed(make_tracker(min_sightings=5, max_tracked=16), *(sight(MIDNIGHT + n) for n in (-9, -5, 5)))
-    crowd = [sight(MIDNIGHT + 10 + turn + name / 100, name) for turn in (0, 1) for name in range(2, 60)]
+    crowd = [sight(MIDNIGHT + 10 + name + turn / 2, name) for name in range(2, 60) for turn in (0, 1)]
     assert _feed(tracker, *crowd).finish() == []
     counts = tracker.counts
-    assert counts.sightings == 3 + len(crowd)
+    assert (counts.sightings, counts.evicted) == (3 + len(crowd), 59 - 16)
+    assert counts.evicted_sightings == 3 + 2 * 42
     assert counts.sightings == counts.too_few_sightings + counts.evicted_sightings
