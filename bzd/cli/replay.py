@@ -40,7 +40,7 @@ class ScanPeriodType(click.ParamType[float | None]):
     epilog=options.examples(
         "bzd replay phone.btsnoop",
         "bzd replay --state S log1.pcapng log2.pcapng --time-offset -02:00",
-        "sudo btmon -w /dev/stdout | bzd replay -",
+        "sudo sh -c 'btmon -w /dev/fd/3 3>&1 >/dev/null' | bzd replay -",
     )
 )
 @click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
