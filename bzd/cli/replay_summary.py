@@ -35,14 +35,14 @@ class Replayed:
         traces: what they came from.
         period: the scan period that was taken.
         seconds: how long it took.
-        interrupted: whether it was ended before its end.
+        signal: number of the signal that ended it early; None if none did.
     """
 
     pipeline: Pipeline
     traces: list[Trace]
     period: ScanPeriod
     seconds: float
-    interrupted: bool
+    signal: int | None = None
 
     def tell(self, config: ProximityConfig, quota: HourlyQuota, destination: str) -> None:
         """Write the summary, then what the user should be warned of.
