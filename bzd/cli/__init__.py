@@ -30,6 +30,14 @@ A contact in JSON (`bzd.contact/1` as a line of JSON Lines, in the list `contact
 `bzd config --json` is `bzd.config/1`: `settings`, a list of objects with `name`, `value`, `origin` and `meaning`.
 """
 
-from bzd.cli.entry import main, run
+import sys
+from typing import NoReturn
 
-__all__ = ["main", "run"]
+
+def main() -> NoReturn:
+    """Entry point of `bzd`: run the process's command line and exit."""
+    try:
+        from bzd.cli import entry  # noqa: PLC0415  so that Ctrl-C while it loads is no traceback either
+    except KeyboardInterrupt:
+        sys.exit(130)
+    entry.main()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bzd.cli import run
+from bzd.cli.entry import run
 from bzd.cli.group import COMMANDS
 from bzd.clock import FixedClock
 
