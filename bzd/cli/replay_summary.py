@@ -93,7 +93,7 @@ class Replayed:
             (tracked.too_weak, f"weaker than {config.min_rssi_dbm} dBm"),
             (tracked.contacts - kept, f"beyond the longest {config.max_contacts_per_hour:,} of their hour"),
         )
-        text = f"{counted(kept, 'contact')} {destination}"
+        text = f"{counted(kept, 'contact')} {destination}" if kept else "0 contacts"
         return f"{text}; dropped {dropped}" if dropped else text
 
     def _warnings(self) -> Iterator[str]:
