@@ -35,7 +35,7 @@ Format, version 1
 =================
 All numbers are big-endian unless SQLite stores them. `u8 u16 u32 u64` are unsigned, `i8 i16 i32 i64` signed. A *short
 string of n* is a length byte and n bytes, of which those after the length are zero: n + 1 bytes. Times are `i64`
-milliseconds since 1970-01-01T00:00Z, from 0 to 253402214400000. Days are whole days since 1970-01-01.
+milliseconds since 1970-01-01T00:00Z, from 0 to 253402300800000. Days are whole days since 1970-01-01.
 
 The file
 --------

@@ -13,7 +13,7 @@ from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
 from bzd.store.sealing import Place, RecordCipher, open_key
 from bzd.store.segments import END_ROWS, key_range, row_range
 
-_DAY_MAX = TIME_MAX_S // 86400
+_DAY_MAX = TIME_MAX_S // 86400 - 1
 _ROWS_NAMED = 8
 """Damaged rows that a problem names; a store damaged all over must not fill the screen or the memory."""
 

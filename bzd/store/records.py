@@ -29,8 +29,8 @@ METADATA_MAX_BYTES = 16
 """Longest metadata; known protocols have 0 or 4 bytes."""
 KEY_MAX_BYTES = 64
 """Longest daily key; known protocols have 16 or 32 bytes."""
-TIME_MAX_S = 253_402_214_400
-"""Times are from 0 to this: 9999-12-31T00:00Z, so that every time zone can show them with four digits of the year."""
+TIME_MAX_S = 253_402_300_800
+"""Times are from 0 to this, the year 10000, which RFC 3339 cannot write; the tracker refuses later ones as well."""
 LABEL_MAX_BYTES = 200
 """Longest label in UTF-8; a host name has at most 64 characters on Linux."""
 
