@@ -69,9 +69,9 @@ def sightings(source: str, time_offset: float, form: str | None) -> None:
         found = _Sightings(opened)
         _FORMS[form](found)
     if not found.count:
-        output.note(f"no proximity ID in {opened.counts.reports:,} advertising reports")
+        output.note(f"no proximity ID; advertising reports: {opened.counts.reports:,}")
     if found.implausible:
-        output.note(f"{found.implausible:,} sightings left out: their RSSI cannot be true")
+        output.note(f"sightings left out because their RSSI cannot be true: {found.implausible:,}")
     warn(opened)
 
 
@@ -172,7 +172,7 @@ def convert(  # noqa: PLR0913  one argument an option
         raise OutputError(f"{target} is the trace that is read", "name another file")
     with open_trace(source, time_offset=time_offset) as opened, files.output_file(target, force=force) as file:
         _write(opened, form, file)
-    output.note(f"wrote {opened.counts.reports:,} advertisements")
+    output.note(f"advertisements written: {opened.counts.reports:,}")
     warn(opened)
 
 
