@@ -86,7 +86,7 @@ version or kind it does not know.
                                     (65535: so many or more), i16 mean RSSI in 1/8 dB, i8 strongest RSSI in dBm
     kind 2, daily key:      short string of 16, protocol; short string of 64, key; i64 start; i64 end
     kind 3, clock anchor:   boot id (16 bytes), i64 CLOCK_BOOTTIME in ms, i64 wall clock, u8 whether it was right
-    kind 4, label:          short string of 200, UTF-8; i64 when the store was made
+    kind 4, label:          short string of 200, UTF-8; i64 when the store was made; signing_key of table store
     kind 5, signing key:    Ed25519 private key, 32 bytes
 
 A contact of more than 24 scan instances takes several records, in rows of any numbers: all have the row number of the

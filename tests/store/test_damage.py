@@ -78,6 +78,8 @@ def test_any_flipped_byte_of_a_record_costs_that_record_alone(filled: Path, iden
         ("UPDATE segment SET provisional = 1 WHERE id = 3", 30, "has not finished"),
         ("UPDATE sealed_key SET sealed = zeroblob(1168) WHERE id >> 8 = 3", 30, "not opened"),
         ("UPDATE sealed_key SET sealed = 'short' WHERE id >> 8 = 3", 30, "not opened"),
+        ("UPDATE sealed_key SET suite = zeroblob(6) WHERE id >> 8 = 3", 30, "not opened"),
+        ("UPDATE store SET signing_key = zeroblob(32)", 0, "signing key was changed"),
         ("UPDATE sealed_key SET id = 4 << 8 | 9 WHERE id >> 8 = 3", 30, "not opened"),
         ("DELETE FROM segment WHERE id = 3", 30, "lost their keys"),
     ],
