@@ -205,6 +205,25 @@ def test_salvage_of_a_whole_live_store_reads_its_log(
         ]
 
 
+def test_salvage_takes_no_stale_page_of_an_earlier_log(
+    state: Path, tmp_path: Path, identity: Identity, make_contact: MakeContact
+) -> None:
+    """A log that was begun anew has older frames behind its end; what they say is older than the database."""
+    with open_appender(state) as appender:
+        (handle, *_) = appender.commit([make_contact(n) for n in range(40)])
+        for scans in range(3, 9):
+            appender.commit(replace={handle: make_contact(0, scans)})
+        appender._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        appender.commit(replace={handle: make_contact(0, 20)})
+        image = tmp_path / "image"
+        image.mkdir()
+        for name in ("store.sqlite", "store.sqlite-wal"):
+            (image / name).write_bytes((state / name).read_bytes())
+    salvage(image, tmp_path / "saved.bzd")
+    with open_reader(tmp_path / "saved.bzd", [identity]) as reader:
+        assert [len(contact.scans) for contact in reader.contacts()] == [20] + [2] * 39
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"x", MAGIC, bytes(8192), b"\x0d" * 20_000, MAGIC + b"\x0d" * 9000, MAGIC + bytes(9000)]
 )
