@@ -91,8 +91,8 @@ version or kind it does not know.
 
 A contact of more than 24 scan instances takes several records, in rows of any numbers: all have the row number of the
 first as `head`, and `part` counts from 0. The scan instances of all parts in order make the contact; all else is taken
-from the last part, because a contact that grows has only its last record rewritten. A contact with a part missing is
-left out and reported.
+from the last part, because a contact that grows has only its last record rewritten. A contact whose first or middle
+part is missing is left out and reported; if its last part is lost, that row is reported and the rest is read.
 
 Rows count from 1 within a segment. When a segment ends, its appender writes the end-of-segment record twice, at row
 numbers 0 and 2**32 - 1; fewer rows than it says means that some were lost. A segment without one was cut off by a kill

@@ -110,7 +110,9 @@ def _rows(
             found.append(row)
     except container.SQLITE_ERRORS as error:
         contents.damaged += 1
-        contents.problems.append(f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read")
+        contents.problems.append(
+            f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read, salvage may save more"
+        )
     return iter(found)
 
 
