@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import socket
 from collections.abc import Sequence
@@ -115,7 +114,7 @@ def _tell(info: StoreInfo, label: str) -> None:
     else:
         output.line(f"{output.printable(str(state))} has a store with the same recipients already; it stays as it is")
     output.line(f"  store               {info.store_id.hex()}")
-    output.line(f"  signing key         {signing_fingerprint(info.signing_key)}")
+    output.line(f"  signing key         {info.signing_fingerprint}")
     _list("contacts open with", info.recipients)
     _list("own keys open with", info.key_recipients)
     if info.identity:
@@ -125,12 +124,6 @@ def _tell(info: StoreInfo, label: str) -> None:
 def _list(what: str, keys: Sequence[PublicKey]) -> None:
     for key in keys:
         output.line(f"  {what}  {key.fingerprint}")
-
-
-def signing_fingerprint(public: bytes) -> str:
-    """The fingerprint of a badge's Ed25519 public key: 128 bits of its SHA-256 as eight groups of four hex digits."""
-    digest = hashlib.sha256(b"bzd signing key\0" + public).hexdigest()
-    return "-".join(digest[start : start + 4] for start in range(0, 32, 4))
 
 
 def _warn(info: StoreInfo, *, own: bool) -> None:

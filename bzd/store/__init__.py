@@ -109,14 +109,16 @@ Text, UTF-8, lines that begin with # and blank lines skipped; a first line of wo
 Sealed are the 96 bytes of the plain form, with ChaCha20-Poly1305 under Argon2id (RFC 9106, 32 bytes) of the passphrase
 in NFC and UTF-8; associated data = the first line without its line end, then the 37 bytes before `sealed`.
 FINGERPRINT = the first 16 bytes of SHA-256 of `bzd public key`, a zero byte and the 1216 bytes of the public key, as
-eight groups of four hex digits with hyphens between. It must match the key.
+eight groups of four hex digits with hyphens between. It must match the key. That of a badge's signing key is made alike
+from `bzd signing key`, a zero byte and its 32 bytes.
 
 `tests/store/vectors/store-1.bzd` is sealed to the identity of the bytes 0 to 95; `tests/store/test_vector.py` reads it
 with a reader that was written from this page alone.
 
 In Python
 ---------
-`create` and `inspect`; `open_appender` gives an `Appender`, `open_reader` a `Reader`; `backup`, `purge`, `salvage`.
+`create` and `inspect`; `open_appender` gives an `Appender`, `open_reader` a `Reader`; `days`, `backup`, `purge`,
+`salvage`.
 Identities and public keys are in `bzd.store.identity`, where their files lie in `bzd.store.state`.
 """
 
@@ -130,7 +132,7 @@ if TYPE_CHECKING:
     from bzd.store.copying import backup
     from bzd.store.creating import StoreInfo, create, inspect
     from bzd.store.draft import Handle
-    from bzd.store.purging import PurgeResult, purge
+    from bzd.store.purging import PurgeResult, days, purge
     from bzd.store.reader import Reader, open_reader
     from bzd.store.salvaging import SalvageResult, salvage
 
@@ -145,6 +147,7 @@ _HOME = {
     "open_reader": "reader",
     "backup": "copying",
     "PurgeResult": "purging",
+    "days": "purging",
     "purge": "purging",
     "SalvageResult": "salvaging",
     "salvage": "salvaging",
@@ -160,6 +163,7 @@ __all__ = [
     "StoreInfo",
     "backup",
     "create",
+    "days",
     "inspect",
     "open_appender",
     "open_reader",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bzd.store import inspect
+from bzd.store import inspect, open_appender
 from bzd.store.identity import Identity, PublicKey
 
 if TYPE_CHECKING:
@@ -71,6 +71,14 @@ def test_again_with_the_same_recipients(bzd: Bzd, tmp_path: Path, keys: Keys, el
     assert "same recipients already" in result.out
     assert "not new" in result.err
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_again_beside_a_running_daemon(bzd: Bzd, tmp_path: Path) -> None:
+    """A script that sets badges up may run again at any time."""
+    bzd("init", "--state", tmp_path / "state")
+    with open_appender(tmp_path / "state"):
+        result = bzd("init", "--state", tmp_path / "state")
+    assert (result.code, "same recipients already" in result.out) == (0, True)
 
 
 def test_again_with_other_recipients(bzd: Bzd, tmp_path: Path, keys: Keys) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bzd.errors import BusyError, IdentityError, InputError, OutputError, StateError
 from bzd.store import create, inspect, open_appender, open_reader
 from bzd.store.identity import Identity
+from bzd.store.lock import AppenderLock
 from bzd.store.state import load_identities
 
 
@@ -52,11 +54,32 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path, identity: Identity) -> N
     assert not (tmp_path / "a").exists()
 
 
-def test_a_live_store_is_not_made_anew(tmp_path: Path, identity: Identity) -> None:
-    """While an appender has the store, init waits for nobody and says so."""
+def test_a_live_store_is_there_already(tmp_path: Path, identity: Identity) -> None:
+    """Beside an appender, the same recipients are told so and others are refused, as without one."""
     create(tmp_path, recipients=[identity.public], label="x", now=1.0)
-    with open_appender(tmp_path), pytest.raises(BusyError):
-        create(tmp_path, recipients=[identity.public], label="x", now=1.0)
+    with open_appender(tmp_path):
+        assert not create(tmp_path, recipients=[identity.public], label="x", now=1.0).created
+        with pytest.raises(StateError, match="other recipients"):
+            create(tmp_path, recipients=[Identity.generate().public], label="x", now=1.0)
+
+
+def test_two_at_once(tmp_path: Path, identity: Identity) -> None:
+    """While another process makes a store there, nothing is touched, and it is said."""
+    lock = AppenderLock(tmp_path)
+    try:
+        with pytest.raises(BusyError):
+            create(tmp_path, recipients=[identity.public], label="x", now=1.0)
+    finally:
+        lock.release()
+    assert [path.name for path in tmp_path.iterdir()] == ["store.lock"]
+
+
+def test_the_signing_key_has_a_fingerprint(tmp_path: Path, identity: Identity) -> None:
+    """It is that of the documented bytes, and not that of a recipient."""
+    info = create(tmp_path, recipients=[identity.public], label="x", now=1.0)
+    digest = hashlib.sha256(b"bzd signing key\0" + info.signing_key).hexdigest()
+    assert info.signing_fingerprint.replace("-", "") == digest[:32]
+    assert info.signing_fingerprint != identity.fingerprint
 
 
 def test_another_identity_is_never_overwritten(tmp_path: Path, identity: Identity) -> None:

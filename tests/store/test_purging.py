@@ -14,7 +14,7 @@ import pytest
 
 from bzd.errors import BusyError, InputError
 from bzd.model import Contact, DailyKey
-from bzd.store import container, create, open_appender, open_reader, purge
+from bzd.store import backup, container, create, days, open_appender, open_reader, purge
 from bzd.store.identity import Identity
 
 MakeContact = Callable[..., Contact]
@@ -167,3 +167,12 @@ def test_limit_in_the_future_is_refused(state: Path) -> None:
     """A limit later than the clock means that one of them is wrong."""
     with pytest.raises(InputError, match="by this clock"):
         purge(state, before=NOW + 1, now=NOW)
+
+
+def test_days_are_known_without_an_identity(state: Path, make_contact: MakeContact, tmp_path: Path) -> None:
+    """Those with contacts or own keys, in order, of a state directory and of an exported file; none of a new store."""
+    assert days(state) == ()
+    fill(state, make_contact)
+    backup(state, tmp_path / "copy.bzd")
+    expected = tuple(date(1970, 1, 1) + timedelta(days=day) for day in range(18_587, 18_590))
+    assert days(state) == days(tmp_path / "copy.bzd") == expected
