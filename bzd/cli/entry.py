@@ -54,6 +54,10 @@ def _execute(arguments: list[str], session: Session) -> int:
             group.bzd.main(arguments, prog_name="bzd", complete_var=COMPLETION)
         with group.bzd.make_context("bzd", arguments, obj=session) as context:
             group.bzd.invoke(context)
+    except click.UsageError as error:
+        # Click does not say which command an option belongs to that lacks its value; hints name the help of that one.
+        error.ctx = error.ctx or click.Context(group.bzd, info_name=group.command_path(arguments))
+        raise
     except click.exceptions.Exit as end:
         return end.exit_code
     except SystemExit as end:  # click's completion ends so, and a caught signal

@@ -32,7 +32,9 @@ WALK = [
     ("contacts --min-duration 5", 2, "invalid value for '--min-duration': '5' is no duration", "contacts --help"),
     ("contacts --since 1h --until 2h", 2, "--since is not before --until", "contacts --help"),
     ("contacts extra", 2, "got unexpected extra argument", "contacts --help"),
-    ("contacts --state", 2, "option '--state' requires an argument", "bzd --help"),
+    ("contacts --state", 2, "option '--state' requires an argument", "`bzd contacts --help`"),
+    ("export store -o", 2, "option '-o' requires an argument", "`bzd export store --help`"),
+    ("--set", 2, "option '--set' requires an argument", "`bzd --help`"),
     ("export", 2, None, None),
     ("export contacts --csv", 2, "missing option '-o'", "export contacts --help"),
     ("export store -o a --state own --state own", 2, "this command takes one --state", "export store --help"),
@@ -150,11 +152,12 @@ def assert_one_error_one_hint(err: str, error: str | None, hint: str) -> None:
     assert not second.endswith(".")
 
 
-def test_a_second_appender_is_told_so(bzd: Bzd, fill: Fill) -> None:
-    """While one process appends, another does not make the store anew."""
+def test_a_second_appender_is_told_so(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
+    """While one process appends, another is refused."""
     state = fill()
+    (tmp_path / "empty.jsonl").write_text('{"schema":"bzd.trace/1"}\n')
     with open_appender(state):
-        result = bzd("init", "--state", state)
+        result = bzd("replay", tmp_path / "empty.jsonl", "--state", state)
     assert result.code == 9
     assert_one_error_one_hint(result.err, "another bzd is appending to the store", "stop it")
 
