@@ -44,7 +44,7 @@ The file
 statement (`bzd.store.container.SCHEMA`):
 
     store       one (always 1), id (16 random bytes), signing_key (32 bytes, Ed25519 public key)
-    segment     id (from 1, in the order in which segments began), purpose, day or NULL, provisional (0 or 1)
+    segment     id (from 1, in the order in which segments began), purpose, day or NULL, provisional (0 to 2)
     sealed_key  id (segment id << 8 | slot), suite (6 bytes), sealed (1168 bytes); slots count recipients from 0
     record      id (segment id << 32 | row number), nonce (12 bytes), sealed (424 bytes)
     trace       sha256 (32 bytes) of each trace that was replayed to its end
@@ -53,9 +53,10 @@ statement (`bzd.store.container.SCHEMA`):
 Purposes: 1 contacts and clock anchors; 2 the badge's own daily keys; 3 the label; 4 the badge's private signing key.
 Purpose 1 is sealed to `recipients/*.pub`, 2 and 4 to `key-recipients/*.pub`, 3 to both; those of 3 and 4 are the
 recipients at the time of `bzd init`. A segment of purpose 1 or 2 holds what started on its UTC day; without a day it
-holds contacts of a clock that was not known to be right. A segment with `provisional` 1 is left out by readers: a
-replay is kept as a whole or not at all, and the next appender removes what a replay left that never finished. A segment
-without sealed keys was purged, and its rows go with the next appender.
+holds contacts of a clock that was not known to be right. A segment whose
+`provisional` is not 0 was written by a replay that has not ended: it is kept as a whole or not at all, and the next
+appender removes what a replay left that never finished. Readers leave it out if `provisional` is 1; 2 lets them watch
+a replay in real time. A segment without sealed keys was purged, and its rows go with the next appender.
 
 Sealing
 -------

@@ -11,7 +11,7 @@ from bzd.store import container
 from bzd.store.identity import Identity
 from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
 from bzd.store.sealing import SUITE_ID, Place, RecordCipher, open_key
-from bzd.store.segments import END_ROWS, key_range, row_range
+from bzd.store.segments import END_ROWS, Provisional, key_range, row_range
 
 _DAY_MAX = TIME_MAX_S // 86400 - 1
 _ROWS_NAMED = 8
@@ -24,7 +24,7 @@ class SegmentRow:
 
     Attributes:
         place: where it says it belongs.
-        provisional: whether it belongs to a replay that has not ended.
+        provisional: whether it belongs to a replay that has not ended and is not to be seen yet.
     """
 
     place: Place
@@ -60,7 +60,7 @@ def segment_rows(connection: sqlite3.Connection, store_id: bytes) -> Iterator[Se
     ):
         sane_day = day is None or (isinstance(day, int) and 0 <= day <= _DAY_MAX)
         if 0 < identifier < 2**31 and isinstance(purpose, int) and 0 <= purpose < 256 and sane_day:
-            yield SegmentRow(Place(store_id, purpose, identifier, day), provisional != 0)
+            yield SegmentRow(Place(store_id, purpose, identifier, day), provisional == Provisional.HIDDEN)
 
 
 def open_segment(

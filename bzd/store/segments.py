@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from bzd.store.container import SEGMENT_SHIFT, SLOT_SHIFT
 from bzd.store.identity import PublicKey
@@ -20,8 +21,23 @@ SEGMENT_MAX = 2**31 - 1
 """Largest segment ID, so that row IDs fit SQLite's signed 64 bits."""
 
 
+class Provisional(IntEnum):
+    """Whether a segment belongs to a replay that has not ended: what becomes of it if that replay dies."""
+
+    NO = 0
+    """It stays; readers have it."""
+    HIDDEN = 1
+    """It goes with the next appender; readers leave it out."""
+    SHOWN = 2
+    """It goes with the next appender; readers have it meanwhile."""
+
+
 def insert_segment(
-    connection: sqlite3.Connection, place: Place, recipients: Sequence[PublicKey], *, provisional: bool = False
+    connection: sqlite3.Connection,
+    place: Place,
+    recipients: Sequence[PublicKey],
+    *,
+    provisional: Provisional = Provisional.NO,
 ) -> RecordCipher:
     """Begin a segment within the open transaction: a new data key, sealed to each recipient.
 
@@ -29,7 +45,7 @@ def insert_segment(
         connection: in a transaction.
         place: where the segment belongs, with an ID that is free.
         recipients: who can open it.
-        provisional: whether it belongs to a replay that has not ended.
+        provisional: whether it goes if its replay does not end.
     """
     data_key = os.urandom(DATA_KEY_BYTES)
     connection.execute(
