@@ -44,7 +44,7 @@ COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in sect
 
 EPILOG = """\b
 Example:
-  bzd init && bzd replay recording.btsnoop --state ~/.local/state/bzd && bzd contacts
+  bzd init --state S && bzd replay recording.btsnoop --state S && bzd contacts S
 
 \b
 Environment:

@@ -57,6 +57,8 @@ def init(
     itself: then whoever has the card can read it. With --recipient only public keys are kept, and the badge writes
     what it cannot read.
     """
+    if label is not None and not label.strip():
+        raise click.UsageError("the label is empty; leave --label away to take the host name", ctx)
     from bzd import store  # noqa: PLC0415  see above
     from bzd.store.identity import Identity  # noqa: PLC0415  see above
 

@@ -35,6 +35,7 @@ class Session:
     Attributes:
         clock: tells the wall clock.
         states: as given with `--state`, the last place where it stands.
+        stores: as given without an option, to commands that read several.
         config: as given with `--config`.
         overrides: all `--set section.key=value` in order.
         identities: as given with `--identity`.
@@ -44,6 +45,7 @@ class Session:
 
     clock: Clock = field(default_factory=SystemClock)
     states: tuple[Path, ...] = ()
+    stores: tuple[Path, ...] = ()
     config: Path | None = None
     overrides: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
@@ -101,7 +103,16 @@ def _choose(ctx: click.Context, parameter: click.Parameter, value: bool) -> None
         ctx.params["form"] = parameter.name
 
 
-PATH = click.Path(readable=False, path_type=Path)
+class _PathType(click.Path):
+    """A path; an empty one is a variable of a script that was never set, and not the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _PathType(readable=False, path_type=Path)
 """A path that click does not look at: whether it can be read is said by whoever reads it, with the right exit code."""
 
 state_option = _shared(
@@ -120,9 +131,22 @@ states_option = _shared(
     multiple=True,
     type=PATH,
     metavar="DIR|FILE",
-    help="State directory or exported store. Repeat it to read several.",
+    help="State directory or exported store, as an argument is. Repeatable.",
 )
 """`--state DIR|FILE`, several times, for commands that read; ask with `state_paths`."""
+
+
+def stores_argument(command: F) -> F:
+    """`[DIR|FILE]...`, stores to read beside those of `--state`: what a shell makes of `*.bzd`; see `state_paths`."""
+    return click.argument(
+        "stores",
+        nargs=-1,
+        type=PATH,
+        metavar="[DIR|FILE]...",
+        expose_value=False,
+        callback=_remember("stores"),
+    )(command)
+
 
 passphrase_option = _shared(
     "--passphrase-file",
@@ -223,7 +247,8 @@ def state_dir(ctx: click.Context) -> Path:
 
 def state_paths(ctx: click.Context) -> tuple[Path, ...]:
     """State directories and exported stores to read, in the order given; else the one of `state_dir`."""
-    return session(ctx).states or (_default_state(),)
+    given = session(ctx)
+    return (*given.states, *given.stores) or (_default_state(),)
 
 
 def _default_state() -> Path:

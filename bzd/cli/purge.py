@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import click
 import bzd as package
 from bzd.cli import options, output, times
 from bzd.cli.options import session, state_dir
-from bzd.errors import BzdError
+from bzd.errors import BzdError, StateError
 
 if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
     from bzd.store import PurgeResult
@@ -107,6 +108,8 @@ def purge(  # noqa: PLR0913  one argument an option
     if [before is not None, bool(days), everything].count(True) != 1:
         raise click.UsageError("say what to delete: one of --before, --day and --all", ctx)
     state, now = state_dir(ctx), session(ctx).clock.now()
+    if os.path.isfile(state):  # noqa: PTH113  Path.is_file raises where the folder may not be entered
+        raise StateError(f"{state} is a file, and purge is for state directories", "delete an exported store as a file")
     from bzd import store  # noqa: PLC0415  sqlite3 and cryptography take 60 ms to load
 
     if before is not None and before.relative:

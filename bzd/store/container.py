@@ -224,6 +224,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse what is no store of this version; its schema must be ours to the letter, so no view or trigger runs."""
     found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")}
     if found["application_id"] != APPLICATION_ID:
+        if path.stat().st_size == 0:
+            raise StoreError(f"{path} is empty", "whatever should have written it failed; write it again")
         raise StoreError(f"{path} is no store of bzd", "name a state directory, or what `bzd export store` wrote")
     if found["user_version"] > SCHEMA_VERSION:
         raise StoreVersionError(f"{path} was written by a newer bzd (schema {found['user_version']})")

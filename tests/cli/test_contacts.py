@@ -130,6 +130,36 @@ def test_several_stores_and_files_as_one(bzd: Bzd, fill: Fill, contact: Make, ke
     assert [line.split()[-1] for line in bzd(*words).out.splitlines()] == ["store", "one", "two", "one"]
 
 
+def test_stores_without_an_option(bzd: Bzd, fill: Fill, contact: Make, keys: Keys) -> None:
+    """`*.bzd` is as good as --state for each, alone and beside --state, and for export as well."""
+    admin = keys()
+    states = [
+        fill(contact(3600 - n, number=n), name=name, recipients=[admin]) for n, name in enumerate(["a", "b", "c"], 1)
+    ]
+    identity = ["--identity", admin.with_suffix(".key"), "--jsonl"]
+    expected = bzd("contacts", *(word for state in states for word in ("--state", state)), *identity).out
+    assert len(expected.splitlines()) == 3
+    assert bzd("contacts", *states, *identity).out == expected
+    assert bzd("contacts", "--state", *states, *identity).out == expected
+    assert bzd("export", "contacts", "-o", "-", *states, *identity).out == expected
+
+
+def test_copies_of_one_store_are_one(bzd: Bzd, fill: Fill, contact: Make, keys: Keys, tmp_path: Path) -> None:
+    """What was collected on Monday and again on Tuesday counts once, and a contact that had grown as it was last."""
+    admin = keys()
+    state = fill(contact(7200, number=1), recipients=[admin])
+    with open_appender(state) as appender:
+        (growing,) = appender.commit(add=[contact(3600, number=2)])
+        assert bzd("export", "store", "--state", state, "-o", tmp_path / "monday.bzd").code == 0
+        appender.commit(replace={growing: contact(3600, number=2, seconds=500.0)})
+        assert bzd("export", "store", "--state", state, "-o", tmp_path / "tuesday.bzd").code == 0
+    files = [tmp_path / "tuesday.bzd", tmp_path / "monday.bzd"]
+    for order in (files, files[::-1]):
+        result = bzd("contacts", *order, "--identity", admin.with_suffix(".key"), "--jsonl")
+        assert [(item["rolling_id"][:2], item["duration_s"]) for item in result.jsonl] == [("01", 300.0), ("02", 500.0)]
+        assert "several stores" not in result.err
+
+
 def test_equal_labels_are_pointed_out(bzd: Bzd, fill: Fill, contact: Make) -> None:
     """Two badges of one name would be taken for one."""
     first, second = (fill(contact(), name=name, label="raspberrypi") for name in ("one", "two"))

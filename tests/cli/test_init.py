@@ -97,6 +97,13 @@ def test_the_label_is_the_host_name(bzd: Bzd, tmp_path: Path, monkeypatch: pytes
     assert "badge-17" in bzd("init", "--state", tmp_path / "state").out
 
 
+def test_an_empty_label_is_refused(bzd: Bzd, tmp_path: Path) -> None:
+    """A badge without a name could not be told from another."""
+    result = bzd("init", "--state", tmp_path / "state", "--label", " ")
+    assert (result.code, "the label is empty" in result.err) == (2, True)
+    assert not (tmp_path / "state").exists()
+
+
 def test_the_user_s_own_directory(bzd: Bzd, tmp_path: Path) -> None:
     """Without --state and on no badge, the store is where the XDG base directories say."""
     assert bzd("init").code == 0

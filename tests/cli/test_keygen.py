@@ -93,3 +93,15 @@ def test_one_passphrase_on_stdin_opens_several_identities(bzd: Bzd, tmp_path: Pa
     words = ["contacts", "--state", state, *identities, "--passphrase-file", "-"]
     assert bzd(*words, stdin=b"correct horse").code == 0
     assert bzd(*words, stdin=b"wrong").code == 7
+
+
+@pytest.mark.parametrize("content", [b"right", b"right\n", b"right\r\n", b"\xef\xbb\xbfright\r\n"])
+def test_any_editor_s_passphrase_file_opens(bzd: Bzd, tmp_path: Path, content: bytes) -> None:
+    """Line ends and byte order marks of editors are no part of the passphrase."""
+    made, used = tmp_path / "made", tmp_path / "used"
+    made.write_text("right")
+    used.write_bytes(content)
+    assert bzd("keygen", "-o", tmp_path / "a.key", "--passphrase-file", made).code == 0
+    assert bzd("init", "--state", tmp_path / "s", "--recipient", tmp_path / "a.pub").code == 0
+    words = ["contacts", tmp_path / "s", "--identity", tmp_path / "a.key", "--passphrase-file", used]
+    assert bzd(*words).code == 0
