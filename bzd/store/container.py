@@ -28,8 +28,11 @@ BUSY_TIMEOUT_S = 5.0
 """How long one bzd waits for another's short transaction."""
 
 _OTHER_USER = "run as the user that owns it, or with sudo"
-_LENGTH_LIMIT = 1 << 20
-"""No value or statement of a store is longer; a damaged length must not make SQLite allocate a gigabyte."""
+_LENGTH_LIMIT = 1 << 13
+"""No value or statement of a store is longer; a row that says otherwise must not make SQLite allocate a gigabyte."""
+_SCHEMA_STEPS = 100_000
+"""Steps of SQLite's machine (https://www.sqlite.org/opcode.html) after which reading a schema is given up; that of a
+store takes a few hundred, one whose pages lead to each other again and again takes for ever."""
 
 SCHEMA = {
     "store": "CREATE TABLE store (one INTEGER PRIMARY KEY, id BLOB NOT NULL, signing_key BLOB NOT NULL)",
@@ -72,6 +75,8 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> BzdError
         return StateError(f"cannot open {path}: {error}", "check the path and its permissions")
     if extended in {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}:
         return OutputError(f"cannot write {path}: {error}", DiskFullError.hint)
+    if primary == sqlite3.SQLITE_INTERRUPT:
+        return StoreError(f"{path} is damaged: its schema has no end")
     if primary in _DAMAGED:
         return StoreError(f"{path} is damaged, or is no store: {error}")
     return StoreError(f"cannot use {path}: {error}")
@@ -188,7 +193,8 @@ def _opens(path: Path) -> bool:
     except SQLITE_ERRORS:
         return False
     try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        _bound_steps(connection)
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except SQLITE_ERRORS as error:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF not in cured
     finally:
@@ -222,6 +228,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse what is no store of this version; its schema must be ours to the letter, so no view or trigger runs."""
+    _bound_steps(connection)
     found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")}
     if found["application_id"] != APPLICATION_ID:
         if path.stat().st_size == 0:
@@ -232,6 +239,12 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     statements = [row[0] for row in connection.execute("SELECT sql FROM sqlite_schema LIMIT 100")]
     if found["user_version"] != SCHEMA_VERSION or sorted(map(str, statements)) != sorted(SCHEMA.values()):
         raise StoreError(f"{path} is damaged: its schema is not that of a store")
+    connection.set_progress_handler(None, 0)
+
+
+def _bound_steps(connection: sqlite3.Connection) -> None:
+    """Have SQLite give up any statement that takes `_SCHEMA_STEPS`."""
+    connection.set_progress_handler(lambda: 1, _SCHEMA_STEPS)
 
 
 def store_row(connection: sqlite3.Connection, path: Path) -> tuple[bytes, bytes]:

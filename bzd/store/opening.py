@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bzd.store import container
 from bzd.store.identity import Identity
 from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
-from bzd.store.sealing import SUITE_ID, Place, RecordCipher, open_key
+from bzd.store.sealing import BLOB_BYTES, NONCE_BYTES, SEALED_KEY_BYTES, SUITE_ID, Place, RecordCipher, open_key
 from bzd.store.segments import END_ROWS, Provisional, key_range, row_range
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+"""A row of a table, its ID first."""
 
 _DAY_MAX = TIME_MAX_S // 86400 - 1
 _ROWS_NAMED = 8
@@ -55,9 +59,8 @@ class Contents:
 
 def segment_rows(connection: sqlite3.Connection, store_id: bytes) -> Iterator[SegmentRow]:
     """The segments, in the order in which they began; those whose row makes no sense are left out."""
-    for identifier, purpose, day, provisional in connection.execute(
-        "SELECT id, purpose, day, provisional FROM segment ORDER BY id"
-    ):
+    rows = connection.execute("SELECT id, purpose, day, provisional FROM segment ORDER BY id")
+    for identifier, purpose, day, provisional in _ascending(rows):
         sane_day = day is None or (isinstance(day, int) and 0 <= day <= _DAY_MAX)
         if 0 < identifier < 2**31 and isinstance(purpose, int) and 0 <= purpose < 256 and sane_day:
             yield SegmentRow(Place(store_id, purpose, identifier, day), provisional == Provisional.HIDDEN)
@@ -67,7 +70,12 @@ def open_segment(
     connection: sqlite3.Connection, segment: SegmentRow, identities: Sequence[Identity]
 ) -> RecordCipher | None:
     """What opens the records of a segment; None if no identity opens it, or its sealed keys are damaged."""
-    query = "SELECT suite, sealed FROM sealed_key WHERE id BETWEEN ? AND ?"
+    # A value of another length is not even read: many rows of a hostile file can share one long value. Nor are more
+    # rows than there are slots, because its pages can lead to the same rows again and again.
+    query = (
+        f"SELECT suite, CASE length(sealed) WHEN {SEALED_KEY_BYTES} THEN sealed END FROM sealed_key"  # noqa: S608  ours
+        f" WHERE id BETWEEN ? AND ? LIMIT {1 << container.SLOT_SHIFT}"
+    )
     rows = connection.execute(query, key_range(segment.place.segment))
     sealed = [key for suite, key in rows if suite == SUITE_ID and isinstance(key, bytes)]
     data_key = open_key(sealed, identities, segment.place)
@@ -97,23 +105,31 @@ def _rows(
     connection: sqlite3.Connection, segment: SegmentRow, contents: Contents
 ) -> Iterator[tuple[int, object, object]]:
     """The rows of a segment in one short read; what SQLite cannot read ends them."""
-    query = "SELECT id, nonce, sealed FROM record WHERE id BETWEEN ? AND ? ORDER BY id"
+    query = (
+        f"SELECT id, CASE length(nonce) WHEN {NONCE_BYTES} THEN nonce END,"  # noqa: S608  numbers of ours
+        f" CASE length(sealed) WHEN {BLOB_BYTES} THEN sealed END"  # see open_segment
+        " FROM record WHERE id BETWEEN ? AND ? ORDER BY id"
+    )
     found: list[tuple[int, object, object]] = []
-    low, high = row_range(segment.place.segment)
-    last = low - 1
     try:
-        for row in connection.execute(query, (low, high)):
-            if row[0] <= last:
-                # Pages of a damaged file may lead round in a circle.
-                raise sqlite3.DatabaseError("rows out of order")
-            last = row[0]
-            found.append(row)
+        # Not at once, because what was read before an error counts.
+        found.extend(_ascending(connection.execute(query, row_range(segment.place.segment))))
     except container.SQLITE_ERRORS as error:
         contents.damaged += 1
         contents.problems.append(
             f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read, salvage may save more"
         )
     return iter(found)
+
+
+def _ascending(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows as they come, as long as their IDs rise: in a hostile file pages lead round, or to one page for ever."""
+    last: int | None = None
+    for row in rows:
+        if last is not None and row[0] <= last:
+            raise sqlite3.DatabaseError("rows out of order")
+        last = row[0]
+        yield row
 
 
 def _open(cipher: RecordCipher, row: int, nonce: object, blob: object) -> Record | None:
