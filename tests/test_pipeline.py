@@ -188,8 +188,8 @@ def test_any_advertisements_are_taken(stream: list[Advertisement]) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.dictionaries(st.integers(1, len(HEARD) - 1), st.floats(0.0, 1e10), max_size=8),
-    st.integers(1, 3),
+    wild=st.dictionaries(st.integers(1, len(HEARD) - 1), st.floats(0.0, 1e10), max_size=8),
+    together=st.integers(1, 3),
     one_by_one=st.booleans(),
 )
 def test_wild_times_of_foreign_devices_change_no_contact(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bzd.cli import output
@@ -36,6 +36,7 @@ class Replayed:
         period: the scan period that was taken.
         seconds: how long it took.
         signal: number of the signal that ended it early; None if none did.
+        pipe_hashes: SHA-256 of what came through pipes, where it goes into a store and was read to its end.
     """
 
     pipeline: Pipeline
@@ -43,6 +44,7 @@ class Replayed:
     period: ScanPeriod
     seconds: float
     signal: int | None = None
+    pipe_hashes: Sequence[bytes] = ()
 
     def tell(self, config: ProximityConfig, quota: HourlyQuota, destination: str) -> None:
         """Write the summary, then what the user should be warned of.

@@ -54,8 +54,11 @@ def recording(written: Written, heard: list[Advertisement]) -> Path:
 def sent() -> Sent:
     """Makes one badge's advertisements at times in seconds after the start, all with one RSSI and rolling ID."""
 
-    def make(times: Iterable[float], rssi: int = -60, rolling_id: bytes = bytes(16)) -> list[Advertisement]:
-        data = protocols()["gaen"].encode(Identifier("gaen", rolling_id, bytes(4)))
+    def make(
+        times: Iterable[float], rssi: int = -60, rolling_id: bytes = bytes(16), protocol: str = "gaen"
+    ) -> list[Advertisement]:
+        metadata = bytes(4) if protocol == "gaen" else b""
+        data = protocols()[protocol].encode(Identifier(protocol, rolling_id, metadata))
         return [Advertisement(START + second, "00:00:00:00:00:01", "random", rssi, data) for second in times]
 
     return make

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,51 @@ def test_a_signal_on_a_pipe_keeps_what_was_read(
     assert running.returncode == 128 + number
     assert b"what was read until then is in the store" in err
     assert len(stored(state)) > 20
+
+
+_HASTY = "import bzd.cli.replay_run as run; run.FLUSH_S = 0.2; from bzd.cli.entry import main; main()"
+"""The command line with less time between two sealings, so that a test need not last a minute."""
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_live_pipe_is_sealed_as_it_comes(
+    bzd: Any, state: Path, written: Any, sent: Any, stored: Any, *, silent: bool
+) -> None:
+    """Contacts closed and in progress are there for readers while the pipe is open, even if it is silent; and stay."""
+    stream = [*sent(range(60)), *sent(range(500, 560), rolling_id=b"x" * 16)]
+    data = written("t", stream).read_bytes()
+    late = b"" if silent else written("u", sent([561], rolling_id=b"x" * 16)).read_bytes()[16:]
+    command = [sys.executable, "-c", _HASTY, "replay", "--state", str(state), "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        running.stdin.write(data)
+        running.stdin.flush()
+        seen: list[float] = []
+        deadline = time.monotonic() + 30
+        while len(seen) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            running.stdin.write(late)
+            running.stdin.flush()
+            seen = [json.loads(line)["duration_s"] for line in stored(state)]
+        running.kill()
+    assert seen[0] == 59
+    assert seen[1] >= 56  # the sightings of the last second wait for their order
+    assert len(stored(state)) == 2
+    assert bzd("replay", "--state", state, written("v", sent(range(9)))).code == 0
+    assert len(stored(state)) == 3
+
+
+def test_a_replay_in_real_time_can_be_watched_and_killed(bzd: Any, state: Path, recording: Path, stored: Any) -> None:
+    """With --speed readers see contacts as they are sealed; a file that was killed can be replayed again from new."""
+    command = [sys.executable, "-c", _HASTY, "replay", "--state", str(state), str(recording), "--speed", "600"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 30
+        while not stored(state) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        running.kill()
+    assert stored(state)
+    assert bzd("replay", "--state", state, recording).code == 0
+    assert sorted(stored(state)) == sorted(bzd("replay", recording, "--jsonl").out.splitlines())
 
 
 def _wait_until_read(running: subprocess.Popen[bytes]) -> None:
@@ -153,5 +199,6 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(bzd: Any, recording: Path)
     out, terminal = _on_terminal("replay", recording, "--jsonl")
     assert out == quiet.raw
     assert b"8,192 reports" in terminal
+    assert re.search(rb"[1-9]\d*%", terminal)
     assert "\x1b" not in quiet.err
     assert "8,192 reports" not in quiet.err

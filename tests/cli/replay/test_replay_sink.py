@@ -13,6 +13,7 @@ from bzd.model import Contact, ScanInstance
 from bzd.proximity.quota import HourlyQuota
 from bzd.store import create, open_appender, open_reader
 from bzd.store.identity import Identity
+from bzd.store.segments import Provisional
 
 MIDNIGHT = 1_591_747_200.0
 """2020-06-10T00:00:00Z."""
@@ -55,3 +56,36 @@ def test_memory_is_bounded_over_many_hours(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(replay_sink, "_BATCH", 1)
     contacts = [_contact(hour, MIDNIGHT + hour * 3600, 10.0) for hour in range(60)]
     assert _stored(tmp_path / "s", contacts, 3) == contacts
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_contacts_in_progress_are_sealed_once_and_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Flushed again and again, a contact in progress is one contact; when it closes, within the quota, it is final."""
+    monkeypatch.setattr(replay_sink, "_BATCH", batch)
+    identity = Identity.generate()
+    create(tmp_path / "s", recipients=[identity.public], label="test", now=MIDNIGHT)
+
+    def seen() -> list[float]:
+        with open_reader(tmp_path / "s", [identity]) as reader:
+            return [contact.duration_s for contact in reader.contacts()]
+
+    with open_appender(tmp_path / "s") as appender:
+        sink = Store(appender, HourlyQuota(2))
+        appender.begin_replay(Provisional.NO)
+        growing = [_contact(number, MIDNIGHT + number, 5.0 + number) for number in range(3)]
+        sink.flush((contact.key, contact) for contact in growing)
+        assert seen() == [5.0, 6.0, 7.0]
+        growing = [_contact(number, MIDNIGHT + number, 15.0 + number) for number in range(3)]
+        sink.take(growing[2])
+        sink.flush((contact.key, contact) for contact in growing[:2])
+        assert seen() == [15.0, 16.0, 17.0]
+        sink.take(growing[1])
+        sink.take(_contact(0, MIDNIGHT, 14.0))
+        sink.flush([])
+        assert seen() == [16.0, 17.0]
+        sink.take(_contact(9, MIDNIGHT + 9, 99.0))
+        sink.finish()
+        appender.finish_replay()
+    assert seen() == [17.0, 99.0]

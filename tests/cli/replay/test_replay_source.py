@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bzd.cli.replay_source import UntilStopped, digested, paced, peek
+from bzd.cli.replay_source import UntilStopped, paced, peek
 from bzd.model import Advertisement
 
 
@@ -60,30 +60,6 @@ def test_looking_ahead_loses_nothing(times: list[float], most: int) -> None:
     first, whole = peek(iter(stream), most)
     assert first == stream[:most]
     assert list(whole) == stream
-
-
-def _digest(stream: list[Advertisement]) -> bytes:
-    digest = hashlib.sha256()
-    assert list(digested(stream, digest)) == stream
-    return digest.digest()
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        _stream(1, 2),
-        _stream(1, 2, 4),
-        _stream(1, 2, 3, rssi=-61),
-        _stream(1, 2, 3, rssi=None),
-        _stream(1, 2, 3, data=b"xx"),
-        _stream(1, 2, 3, 3),
-    ],
-)
-def test_different_streams_have_different_digests(other: list[Advertisement]) -> None:
-    """Time, RSSI, data and number of the reports all count; the same stream gives the same digest."""
-    stream = _stream(1, 2, 3)
-    assert _digest(stream) == _digest(_stream(1, 2, 3))
-    assert _digest(stream) != _digest(other)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -139,3 +115,46 @@ def test_other_threads_only_pass_through() -> None:
     thread.start()
     thread.join()
     assert seen == _stream(1, 2)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_something_is_done_regularly_whether_reports_come_or_not(*, busy: bool) -> None:
+    """Both while the next report is waited for and between reports that come all the time; never within the work."""
+    working = threading.Event()
+    done: list[bool] = []
+
+    def source() -> Iterator[Advertisement]:
+        deadline = time.monotonic() + 20
+        while len(done) < 3 and time.monotonic() < deadline:
+            if busy:
+                yield from _stream(1)
+            else:
+                time.sleep(0.01)
+
+    before = signal.getsignal(signal.SIGALRM)
+    with UntilStopped(source(), lambda: done.append(working.is_set()), 0.02) as stream:
+        for _ in stream:
+            working.set()
+            time.sleep(0.005)
+            working.clear()
+    assert done[:3] == [False] * 3
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_signal_while_something_is_done_waits_for_it() -> None:
+    """What is done regularly is not cut off by a signal that ends the stream."""
+    done: list[str] = []
+
+    def meanwhile() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        done.append("whole")
+
+    def source() -> Iterator[Advertisement]:
+        time.sleep(20)
+        yield from _stream(1)
+
+    with UntilStopped(source(), meanwhile, 0.02) as stream:
+        assert list(stream) == []
+    assert (done, stream.signal) == (["whole"], signal.SIGTERM)

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bzd.model import DailyKey
+from bzd.protocols import rolling_ids_of
 from bzd.store import open_appender
 
 DAY = 1_591_747_200.0
@@ -48,15 +51,80 @@ def test_one_trace_named_twice_is_replayed_once(bzd: Any, state: Path, recording
     assert sorted(stored(state)) == sorted(expected)
 
 
-def test_a_pipe_twice_does_not_double(bzd: Any, state: Path, recording: Path, stored: Any) -> None:
-    """What comes through standard input is known again by its advertisements."""
+def _plain(data: bytes) -> bytes:
+    return data
+
+
+@pytest.mark.parametrize("pack", [_plain, gzip.compress])
+@pytest.mark.parametrize("first", ["file", "pipe"])
+@pytest.mark.parametrize("then", ["file", "pipe"])
+def test_a_trace_is_known_however_it_comes(  # noqa: PLR0917  fixtures
+    bzd: Any, state: Path, recording: Path, stored: Any, pack: Callable[[bytes], bytes], first: str, then: str
+) -> None:
+    """As a file or through a pipe, gzipped the second time or not: the same trace does not double its contacts."""
     data = recording.read_bytes()
-    assert bzd("replay", "--state", state, "-", stdin=data).code == 0
+    packed = recording.with_name("packed")
+    packed.write_bytes(pack(data))
+    ways = {"file": (recording, packed), "pipe": ("-", "-")}
+    assert bzd("replay", "--state", state, ways[first][0], stdin=data).code == 0
     once = stored(state)
     assert len(once) > 20
-    again = bzd("replay", "--state", state, "-", stdin=data)
+    again = bzd("replay", "--state", state, ways[then][1], stdin=pack(data))
     assert (again.code, "was replayed into this store before" in again.err) == (0, True)
     assert stored(state) == once
+    assert bzd("replay", "--state", state, ways[then][1], "--force", stdin=pack(data)).code == 0
+    assert len(stored(state)) == 2 * len(once)
+
+
+def test_a_cut_trace_through_a_pipe_is_known_as_well(bzd: Any, state: Path, recording: Path, stored: Any) -> None:
+    """A damaged trace has the same name whether it is read from a file or a pipe, which is read behind the damage."""
+    data = recording.read_bytes()
+    damaged = data[:400_000] + b"\xff" * 400 + data[400_400:]
+    recording.write_bytes(damaged)
+    done = bzd("replay", "--state", state, "-", stdin=damaged)
+    assert "it is damaged at byte" in done.err
+    once = stored(state)
+    assert "was replayed into this store before" in bzd("replay", "--state", state, recording).err
+    assert stored(state) == once
+    assert once
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_pipe_that_doubles_a_file_is_refused(  # noqa: PLR0917  fixtures
+    bzd: Any, state: Path, recording: Path, stored: Any, written: Any, heard: Any, *, known: bool
+) -> None:
+    """Merged with other traces, a trace that is there already cannot be taken out again: nothing is added."""
+    other = written("other.btsnoop", [each._replace(time=each.time + 86400) for each in heard])
+    if known:
+        assert bzd("replay", "--state", state, recording).code == 0
+    before = stored(state)
+    refused = bzd("replay", "--state", state, other if known else recording, "-", stdin=recording.read_bytes())
+    assert (refused.code, "nothing was added" in refused.err) == (4, True)
+    assert stored(state) == before
+
+
+@pytest.mark.parametrize(("protocol", "key_bytes"), [("gaen", 16), ("bluezone", 32)])
+def test_the_badges_own_ids_are_dropped(  # noqa: PLR0917  fixtures
+    bzd: Any, state: Path, written: Any, sent: Any, stored: Any, protocol: str, key_bytes: int
+) -> None:
+    """Into a badge's own store, where its identity is at hand, its own IDs are counted and make no contact."""
+    key = DailyKey(protocol, bytes(key_bytes), DAY, DAY + 86400)
+    with open_appender(state) as appender:
+        appender.add_keys([key, DailyKey("nobody", bytes(16), DAY, DAY + 86400)])
+    own, other = rolling_ids_of(key)[69], b"x" * len(rolling_ids_of(key)[69])
+    heard = [*sent(range(30), -60, own, protocol), *sent(range(30, 60), -60, other, protocol)]
+    done = bzd("replay", "--state", state, written("t", heard), "--force")
+    assert (done.code, "dropped 30 of this badge itself" in done.err) == (0, True)
+    assert [json.loads(line)["rolling_id"] for line in stored(state)] == [other.hex()]
+
+
+def test_own_ids_that_cannot_be_known_are_told(bzd: Any, state: Path, recording: Path) -> None:
+    """Without the identity that opens the badge's keys, a warning says what that means."""
+    with open_appender(state) as appender:
+        appender.add_keys([DailyKey("gaen", bytes(16), DAY, DAY + 86400)])
+    (state / "identity.key").unlink()
+    done = bzd("replay", "--state", state, recording, "--force")
+    assert (done.code, "keys of this badge cannot be opened here" in done.err) == (0, True)
 
 
 def test_a_live_badges_own_store_needs_force(bzd: Any, state: Path, recording: Path, stored: Any) -> None:
