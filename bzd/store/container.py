@@ -52,6 +52,11 @@ _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG}
 
 
+_NO_STORE = (
+    "name a state directory or an exported store; if this was one, `bzd export store --salvage` may save some of it"
+)
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Raise what SQLite raises within as an error of `bzd.errors` that names the file."""
@@ -77,6 +82,8 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> BzdError
         return OutputError(f"cannot write {path}: {error}", DiskFullError.hint)
     if primary == sqlite3.SQLITE_INTERRUPT:
         return StoreError(f"{path} is damaged: its schema has no end")
+    if primary == sqlite3.SQLITE_NOTADB:
+        return StoreError(f"{path} is damaged, or is no store", _NO_STORE)
     if primary in _DAMAGED:
         return StoreError(f"{path} is damaged, or is no store: {error}")
     return StoreError(f"cannot use {path}: {error}")

@@ -31,7 +31,7 @@ class AppenderLock:
 
     def __init__(self, state: Path) -> None:
         path = state / LOCK_FILE
-        if not state.is_dir():
+        if not os.path.isdir(state):  # noqa: PTH112  Path.is_dir raises where a folder above may not be entered
             raise StateError(f"there is no state directory at {state}")
         self._key = _identify(path)
         if self._key in _HELD:

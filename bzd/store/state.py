@@ -38,7 +38,8 @@ RECIPIENTS_MAX = 255
 
 def store_file(source: Path) -> Path:
     """The store that a path names: the one in a state directory, or an exported file itself."""
-    return source / STORE_FILE if source.is_dir() else source
+    # os.path here and below, because Path.is_dir raises where a folder above may not be entered.
+    return source / STORE_FILE if os.path.isdir(source) else source  # noqa: PTH112
 
 
 def recipients(state: Path, folder: str = RECIPIENTS) -> list[PublicKey]:
@@ -106,7 +107,7 @@ def load_identities(
         IdentityError: if there is none.
         InputError: if one cannot be read.
     """
-    candidates = list(files) or [path for path in _usual_identities(state) if path.exists()][:1]
+    candidates = list(files) or [path for path in _usual_identities(state) if os.path.exists(path)][:1]  # noqa: PTH110
     if not candidates:
         where = "" if state is None else f" for {state}"
         raise IdentityError(f"no identity{where}, so nothing can be read")
@@ -116,7 +117,7 @@ def load_identities(
 def _usual_identities(state: Path | None) -> list[Path]:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     paths = [Path(credentials) / CREDENTIAL] if credentials else []
-    return paths + ([state / IDENTITY_FILE] if state is not None and state.is_dir() else [])
+    return paths + ([state / IDENTITY_FILE] if state is not None and os.path.isdir(state) else [])  # noqa: PTH112
 
 
 def read_key_file(path: Path) -> bytes:

@@ -17,7 +17,7 @@ import pytest
 
 from bzd.cli import group
 from bzd.cli.group import COMMANDS, Entry
-from bzd.errors import DiskFullError
+from bzd.errors import DiskFullError, InputError
 from bzd.model import Contact
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def fail(how: str) -> None:
     """Fail as the test wants it."""
     if how == "interrupt":
         raise KeyboardInterrupt
+    if how == "failing disk":
+        raise OSError(5, "Input/output error", "/media/card/x")
     if how == "full":
         raise OSError(28, "No space left on device", "/media/card/x")
     raise RuntimeError(f"because of {how}")
@@ -67,6 +69,14 @@ def test_ctrl_c(bzd: Bzd) -> None:
     """An interrupt is 130, said in one line."""
     result = bzd("fail", "interrupt")
     assert (result.code, result.err) == (130, "bzd: error: interrupted\n")
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_failing_disk_is_no_fault_of_bzd(bzd: Bzd) -> None:
+    """EIO that no module translated is exit code 4 with the file's name, and nobody is asked to report it."""
+    result = bzd("fail", "failing disk")
+    assert result.code == InputError.exit_code
+    assert result.err.startswith("bzd: error: cannot use /media/card/x: Input/output error\nbzd: hint: check the path")
 
 
 @pytest.mark.usefixtures("failing")

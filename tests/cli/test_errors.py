@@ -205,6 +205,39 @@ def nobody(fill: Fill, contact: Callable[..., Contact], tmp_path: Path) -> tuple
     return state, [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "bzd"]
 
 
+def skip_if_it_cannot_run(done: subprocess.CompletedProcess[bytes]) -> None:
+    """Skip where the other user may not read this Python or this checkout; 127: setpriv could not even execute it."""
+    if done.returncode == 127 or b"No module named" in done.stderr or b"Permission denied: '/root" in done.stderr:
+        pytest.skip("the other user may not read this Python")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["contacts"], {6, 7}),
+        (["export", "store", "-o", "-"], {6}),
+        (["purge", "--all", "--yes"], {6}),
+        (["purge", "--before", "1d", "--yes"], {6}),
+        (["init"], {5}),
+        (["config"], {0}),
+    ],
+)
+@pytest.mark.parametrize("how", ["option", "variable", "home"])
+def test_a_folder_above_may_not_be_entered(
+    nobody: tuple[Path, list[str]], *, words: list[str], code: set[int], how: str
+) -> None:
+    """A state directory or home in another's folder (`su` keeps $HOME) is an error with a hint and no fault of bzd."""
+    state, command = nobody
+    inner = state / "deeper"
+    inner.mkdir()
+    option = ["--state", str(inner)] if how == "option" else []
+    variables = {"variable": {"BZD_STATE": str(inner)}, "home": {"HOME": str(inner)}}.get(how, {})
+    done = subprocess.run([*command, *words, *option], capture_output=True, check=False, env=os.environ | variables)
+    skip_if_it_cannot_run(done)
+    assert done.returncode in code
+    assert b"fault of bzd" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -218,9 +251,7 @@ def test_somebody_else_s_state(nobody: tuple[Path, list[str]], words: list[str],
     """A directory that may not be entered is an error with a hint, not a traceback and not an empty store."""
     state, command = nobody
     done = subprocess.run([*command, *words, "--state", state], capture_output=True, check=False)
-    # 127: setpriv could not even execute it
-    if done.returncode == 127 or b"No module named" in done.stderr or b"Permission denied: '/root" in done.stderr:
-        pytest.skip("the other user may not read this Python")
+    skip_if_it_cannot_run(done)
     assert done.returncode in code
     assert done.stdout == b""
     assert_one_error_one_hint(done.stderr.decode(), None, "")
