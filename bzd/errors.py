@@ -113,3 +113,10 @@ class BusyError(BzdError):
 
     exit_code = 9
     hint = "wait for the other bzd to end, or stop it"
+
+
+class RadioError(BzdError):
+    """The Bluetooth adapter cannot be used, or may not be used as it is."""
+
+    exit_code = 12
+    hint = "`bzd doctor` looks at adapter, bluetoothd and kernel, and says what to do"
