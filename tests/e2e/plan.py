@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios: which there are, what each one proves, and with which kind of controller it runs.
+
+A scenario is a module of `tests.e2e.scenarios`. The first line of its docstring says what it proves; it defines
+`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK` and `LIMIT_S`. Modules are read, not
+imported, so that the host needs nothing that a scenario needs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = Path(__file__).resolve().parent / "scenarios"
+
+KINDS = ("legacy", "extended")
+"""Kinds of controller: Bluetooth 4.2 without extended advertising, as in every Raspberry Pi, and 5.2 with it."""
+
+DEFAULT_LIMIT_S = 120.0
+"""Seconds after which a scenario is stopped, unless it sets `LIMIT_S`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario with one kind of controller.
+
+    Attributes:
+        name: its module.
+        kind: kind of the controllers, one of KINDS.
+        proves: what it proves, in a line.
+        quick: whether it belongs to a quick run.
+        limit_s: seconds that it may take.
+    """
+
+    name: str
+    kind: str
+    proves: str
+    quick: bool
+    limit_s: float
+
+    @property
+    def title(self) -> str:
+        """What it is called on the command line and in the report."""
+        return f"{self.name}/{self.kind}"
+
+
+def scenarios() -> list[Scenario]:
+    """All scenarios, those of one module together, legacy controllers first."""
+    return [scenario for path in sorted(_FOLDER.glob("*.py")) for scenario in _read(path)]
+
+
+def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:
+    """The scenarios of a run.
+
+    Args:
+        only: names (`smoke`) or titles (`smoke/legacy`); if there are any, these alone.
+        everything: all of them, and not only the quick ones with legacy controllers.
+
+    Raises:
+        ValueError: if a name fits none.
+    """
+    known = scenarios()
+    for name in only:
+        if not any(name in (scenario.name, scenario.title) for scenario in known):
+            raise ValueError(f"no scenario {name} (there are {', '.join(sorted({each.name for each in known}))})")
+    if only:
+        return [each for each in known if each.title in only or (each.name in only and _wanted(each, everything))]
+    return [each for each in known if _wanted(each, everything)]
+
+
+def _wanted(scenario: Scenario, everything: bool) -> bool:  # noqa: FBT001  a filter's two conditions
+    return everything or (scenario.quick and scenario.kind == "legacy")
+
+
+def _read(path: Path) -> list[Scenario]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    proves = (ast.get_docstring(tree) or "").partition("\n")[0]
+    settings = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in _SETTINGS
+    }
+    kinds = settings.get("CONTROLLERS", KINDS)
+    quick, limit_s = settings.get("QUICK", True), settings.get("LIMIT_S", DEFAULT_LIMIT_S)
+    return [Scenario(path.stem, kind, proves, quick, limit_s) for kind in kinds]
+
+
+_SETTINGS = ("CONTROLLERS", "QUICK", "LIMIT_S")

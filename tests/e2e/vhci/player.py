@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Play a recorded trace into controllers, as if its devices were here: at its own pace, or faster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.e2e.vhci.air import Air
+from tests.e2e.vhci.wire import LEGACY_DATA_MAX, RSSI_UNAVAILABLE, Frame, Kind, address_bytes
+
+_UNKNOWN_ADDRESS = "00:00:00:00:00:00"
+
+
+class Report(NamedTuple):
+    """One advertising report of a trace.
+
+    Attributes:
+        time: seconds; only differences count.
+        address: as text, empty where the trace has none.
+        address_type: `public`, `random` or None where the trace does not say (then it is taken for random).
+        rssi: dBm, None where the trace has none.
+        data: advertising data.
+    """
+
+    time: float
+    address: str
+    address_type: str | None
+    rssi: int | None
+    data: bytes
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of a trace.
+
+    Attributes:
+        played: reports put on air.
+        too_long: reports left out, since their data does not fit into a legacy PDU.
+        late_s: by how much the latest report was late.
+    """
+
+    played: int = 0
+    too_long: int = 0
+    late_s: float = 0.0
+
+
+def read(path: Path) -> Iterator[Report]:
+    """The reports of a trace: JSON lines with the fields of `Report`, or any format that bzd reads.
+
+    Raises:
+        OSError: if the file cannot be read.
+        bzd.errors.TraceError: if it is neither.
+    """
+    with path.open("rb") as file:
+        is_json = file.read(1) == b"{"
+    return _read_lines(path) if is_json else _read_trace(path)
+
+
+def _read_lines(path: Path) -> Iterator[Report]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            fields = json.loads(line)
+            if "data" in fields:
+                data = bytes.fromhex(fields["data"])
+                yield Report(fields["time"], fields["address"], fields["address_type"], fields["rssi"], data)
+
+
+def _read_trace(path: Path) -> Iterator[Report]:
+    from bzd.traces import open_trace  # noqa: PLC0415  the radio itself needs nothing but the standard library
+
+    for advertisement in open_trace(str(path)):
+        yield Report(*advertisement[:5])
+
+
+async def play(air: Air, reports: Iterable[Report], speed: float = 1.0) -> Played:
+    """Put reports on air in their order, `speed` times as fast as they were recorded, for all controllers.
+
+    A report whose time has passed is sent at once; one that goes back in time is sent with its predecessor.
+    """
+    loop = asyncio.get_running_loop()
+    done = Played()
+    first: float | None = None
+    start = loop.time()
+    for number, report in enumerate(reports):
+        first = report.time if first is None else first
+        wait = start + (report.time - first) / speed - loop.time()
+        done.late_s = max(done.late_s, -wait)
+        # Reports that come in a burst still let the controllers answer their host now and then.
+        if wait > 0 or number % 64 == 0:
+            await asyncio.sleep(max(0.0, wait))
+        if len(report.data) > LEGACY_DATA_MAX:
+            done.too_long += 1
+        else:
+            air.receive(_frame(report), RSSI_UNAVAILABLE if report.rssi is None else report.rssi)
+            done.played += 1
+    return done
+
+
+def _frame(report: Report) -> Frame:
+    address = address_bytes(report.address or _UNKNOWN_ADDRESS)
+    return Frame(address, report.address_type != "public", Kind.BROADCAST, report.data)
