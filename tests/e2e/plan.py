@@ -47,8 +47,9 @@ class Scenario:
 
 
 def scenarios() -> list[Scenario]:
-    """All scenarios, those of one module together, legacy controllers first."""
-    return [scenario for path in sorted(_FOLDER.glob("*.py")) for scenario in _read(path)]
+    """All scenarios, those of one module together, legacy controllers first; the smoke test before all others."""
+    paths = sorted(_FOLDER.glob("*.py"), key=lambda path: (path.stem != "smoke", path.stem))
+    return [scenario for path in paths for scenario in _read(path)]
 
 
 def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:

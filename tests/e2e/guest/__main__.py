@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from tests.e2e.plan import Scenario, scenarios
 
-_JOURNAL_LINES = "40"
+_JOURNAL_LINES = 40
 
 
 def main(titles: Sequence[str]) -> int:
@@ -27,7 +27,7 @@ def main(titles: Sequence[str]) -> int:
 
 
 def _failed(scenario: Scenario) -> bool:
-    started = time.monotonic()
+    started, since = time.monotonic(), time.time()
     print(f"{scenario.title}: {scenario.proves}", flush=True)
     command = [sys.executable, "-u", "-m", "tests.e2e.guest.one", scenario.title]
     process = subprocess.Popen(command, start_new_session=True)
@@ -40,14 +40,15 @@ def _failed(scenario: Scenario) -> bool:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if status:
-        _show_journal()
+        _show_journal(since)
     print(f"{scenario.title}: {time.monotonic() - started:.0f} s", flush=True)
     return bool(status)
 
 
-def _show_journal() -> None:
+def _show_journal(since: float) -> None:
     sys.stdout.flush()
-    subprocess.run(["journalctl", "--no-pager", "-o", "short-monotonic", "-n", _JOURNAL_LINES], check=False)
+    options = ["--no-pager", "--output=short-monotonic", f"--lines={_JOURNAL_LINES}", f"--since=@{since:.0f}"]
+    subprocess.run(["journalctl", *options], check=False)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class Bed:
         self.title = title
         self.kind = title.partition("/")[2]
         self.failed = 0
+        self._experimental: bool | None = None
         self._radio: asyncio.subprocess.Process | None = None
 
     def check(self, what: str, passed: bool, detail: object = "") -> bool:  # noqa: FBT001  check(what, condition)
@@ -54,7 +55,9 @@ class Bed:
             _say(f"| {' | '.join(str(cell) for cell in row)} |")
 
     async def start(self, controllers: int = 2, *, experimental: bool = True, duplicates: str = "data") -> None:
-        """Plug in controllers and restart bluetoothd; returns when every adapter is powered.
+        """Plug in controllers, instead of those that are there; returns when every adapter is powered.
+
+        A scenario's first start finds bluetoothd as it is after its installation.
 
         Args:
             controllers: how many; number N becomes hciN.
@@ -65,7 +68,9 @@ class Bed:
             TimeoutError: if they are not powered in time.
         """
         await self.stop()
-        await bluez.configure(experimental=experimental)
+        if self._experimental is not experimental:
+            await bluez.fresh(experimental=experimental)
+            self._experimental = experimental
         log = JOB / f"air.{self.title.replace('/', '.')}.jsonl"
         words = ["-m", "tests.e2e.vhci", "--controllers", str(controllers), "--duplicates", duplicates]
         words += ["--log", str(log), *(["--extended"] if self.kind == "extended" else [])]

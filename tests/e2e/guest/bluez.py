@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 _MAIN_CONF = Path("/etc/bluetooth/main.conf")
+_STATE = Path("/var/lib/bluetooth")
 
 
 class ProgramError(Exception):
@@ -27,12 +29,16 @@ async def run(*words: str) -> str:
     return output
 
 
-async def configure(*, experimental: bool) -> None:
-    """Write bluetoothd's configuration and restart it; everything that is not named has its default."""
+async def fresh(*, experimental: bool) -> None:
+    """Restart bluetoothd as it is after its installation: default configuration, nothing known of any adapter.
+
+    Args:
+        experimental: the one setting that may differ: whether experimental interfaces are offered.
+    """
+    await run("systemctl", "stop", "bluetooth")
+    shutil.rmtree(_STATE, ignore_errors=True)
     _MAIN_CONF.write_text(f"[General]\nExperimental = {str(experimental).lower()}\n")
-    # Scenarios restart it more often than systemd lets a broken service be restarted.
-    await run("systemctl", "reset-failed", "bluetooth")
-    await run("systemctl", "restart", "bluetooth")
+    await run("systemctl", "start", "bluetooth")
 
 
 async def powered(adapter: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 from tests.e2e.host import cache
@@ -43,9 +44,10 @@ _METADATA = [cache.ROOT / name for name in ("pyproject.toml", "README.md", "LICE
 
 
 def _wheelhouse(suite: Suite) -> Path:
-    """The wheels of bzd's dependencies for a suite; downloaded again when pyproject.toml changes."""
+    """The wheels of bzd's dependencies for a suite; downloaded again when what pyproject.toml asks for changes."""
     target = cache.folder() / f"{suite.name}-wheels"
-    return cache.keep(target, cache.fingerprint(_METADATA[:1], suite.python), lambda folder: _download(folder, suite))
+    wanted = tomllib.loads(_METADATA[0].read_text())["project"]["dependencies"]
+    return cache.keep(target, cache.fingerprint([], suite.python, *wanted), lambda folder: _download(folder, suite))
 
 
 def _download(folder: Path, suite: Suite) -> None:
