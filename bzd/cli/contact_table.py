@@ -12,6 +12,10 @@ from bzd.model import Contact
 UNSYNCED = "?"
 """Marks a time that was logged before the clock was known to be right."""
 
+FAR_M = 10
+"""From here on metres are not worth telling apart: the recordings that the constants of ranging were tried on hardly
+reach so far (`tests/bench/bench_ranging.py`), and RSSI is flat there. JSON and CSV keep the estimate."""
+
 
 def show(contacts: Iterable[tuple[str, Contact]], *, labels: bool = False, ids: bool = False) -> None:
     """Write contacts to stdout as a table, and say on stderr what its marks mean.
@@ -50,4 +54,6 @@ def closeness(contact: Contact) -> str:
         word = "near" if contact.near_s >= contact.duration_s / 2 else "partly near"
     else:
         word = "further off"
-    return word if contact.distance_m is None else f"{word}, about {contact.distance_m:.1f} m"
+    if contact.distance_m is None:
+        return word
+    return f"{word}, about {contact.distance_m:.1f} m" if contact.distance_m < FAR_M else f"{word}, over {FAR_M} m"

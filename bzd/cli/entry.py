@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
@@ -21,6 +22,9 @@ COMPLETION = "_BZD_COMPLETE"
 
 def main() -> NoReturn:
     """Entry point of `bzd`: run the process's command line and exit."""
+    # As exceptions, so that files half written are removed; 128 + the signal's number is what a shell reports.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -52,7 +56,7 @@ def _execute(arguments: list[str], session: Session) -> int:
             group.bzd.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except SystemExit as end:  # click's completion ends so
+    except SystemExit as end:  # click's completion ends so, and a caught signal
         return end.code if isinstance(end.code, int) else 0
     return 0
 

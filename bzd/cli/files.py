@@ -67,7 +67,9 @@ def output_file(path: Path, *, force: bool | None = None, mode: int = PRIVATE) -
         target = Path(os.path.realpath(path))
         part = path if special else target.with_name(f".bzd-{secrets.token_hex(8)}.part")
         flags = os.O_WRONLY if special else os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        stream = os.fdopen(os.open(part, flags | os.O_CLOEXEC, mode), "wb")
+        raw = io.FileIO(os.open(part, flags | os.O_CLOEXEC, mode), "w")
+        raw.name = str(path)  # what errors call it; nobody knows the part
+        stream = io.BufferedWriter(raw)
     try:
         with _named(path), stream:
             yield stream

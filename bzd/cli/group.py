@@ -119,8 +119,11 @@ class LazyGroup(click.Group):
 @options.state_option
 @options.config_options
 @click.version_option(package.__version__, prog_name="bzd", message="%(prog)s %(version)s")
-def bzd() -> None:
+@click.pass_context
+def bzd(ctx: click.Context) -> None:
     """Who was near whom, and for how long, on Linux badges.
 
     bzd finds proximity IDs in Bluetooth advertising, sums them up into contacts and keeps those in a sealed store.
     """
+    # Here, because not every command reads the configuration, and a mistyped --set should never pass in silence.
+    options.check_given(ctx)

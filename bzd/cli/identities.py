@@ -13,7 +13,7 @@ import click
 
 from bzd.cli import files
 from bzd.cli.options import session
-from bzd.errors import InputError, PassphraseError
+from bzd.errors import PassphraseError
 
 if TYPE_CHECKING:  # cryptography takes 40 ms to load
     from bzd.store.identity import Identity, PublicKey
@@ -38,11 +38,9 @@ def load_identities(ctx: click.Context, states: Sequence[Path]) -> list[Identity
         return [load_identity(ctx, path) for path in given]
     found: list[Identity] = []
     for state in states:
-        if os.path.exists(state):  # noqa: PTH110  Path.exists raises where the folder may not be entered
-            try:
-                found += layout.load_identities(state, ask=lambda path: _passphrase_for(ctx, path))
-            except PermissionError as error:
-                raise InputError(f"cannot enter {state}: {error.strerror}", "run as the user it belongs to") from error
+        # os.path, because Path.exists raises where the folder may not be entered.
+        if os.path.exists(layout.store_file(state)):  # noqa: PTH110
+            found += layout.load_identities(state, ask=lambda path: _passphrase_for(ctx, path))
     return found
 
 

@@ -25,7 +25,7 @@ PUBLIC_MODE = 0o644
     "-o",
     "--output",
     "path",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     metavar="FILE",
     help="Write the identity here, and its public key beside it as .pub. Without it: to stdout.",
 )

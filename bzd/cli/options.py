@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bzd import config
 from bzd.clock import Clock, SystemClock
+
+if TYPE_CHECKING:  # 10 ms of start-up, and `bzd --help` and `bzd contacts` need none of it
+    from bzd.config import LoadedConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,13 +99,14 @@ def _choose(ctx: click.Context, parameter: click.Parameter, value: bool) -> None
         ctx.params["form"] = parameter.name
 
 
-_PATH = click.Path(path_type=Path)
+PATH = click.Path(readable=False, path_type=Path)
+"""A path that click does not look at: whether it can be read is said by whoever reads it, with the right exit code."""
 
 state_option = _shared(
     "--state",
     attribute="states",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     metavar="DIR",
     help="State directory, where the store is.",
 )
@@ -113,7 +116,7 @@ states_option = _shared(
     "--state",
     attribute="states",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     metavar="DIR|FILE",
     help="State directory or exported store. Repeat it to read several.",
 )
@@ -122,7 +125,7 @@ states_option = _shared(
 passphrase_option = _shared(
     "--passphrase-file",
     attribute="passphrase_file",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="File that holds the passphrase, for scripts. - is stdin.",
 )
@@ -136,7 +139,7 @@ def identity_options(command: F) -> F:
         "--identity",
         attribute="identities",
         multiple=True,
-        type=_PATH,
+        type=PATH,
         metavar="FILE",
         help="Identity that opens the store; the state directory's own if it has one. Repeatable.",
     )(command)
@@ -152,16 +155,31 @@ def config_options(command: F) -> F:
         metavar="SECTION.KEY=VALUE",
         help="Change one option for this run. Repeatable.",
     )(command)
-    return _shared("--config", attribute="config", type=_PATH, metavar="FILE", help="Configuration file.")(command)
+    return _shared("--config", attribute="config", type=PATH, metavar="FILE", help="Configuration file.")(command)
 
 
-def load_config(ctx: click.Context) -> config.LoadedConfig:
+def load_config(ctx: click.Context) -> LoadedConfig:
     """The configuration of this run: defaults, file, `--set`.
 
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
+    from bzd import config  # noqa: PLC0415  see above
+
     return config.load(config_path(ctx), session(ctx).overrides)
+
+
+def check_given(ctx: click.Context) -> None:
+    """Refuse a wrong `--config` or `--set` of this command line also for a command that takes nothing from them.
+
+    Raises:
+        ConfigError: naming the file, the key and the nearest known key.
+    """
+    given = session(ctx)
+    if given.config or given.overrides:
+        from bzd import config  # noqa: PLC0415  see above
+
+        config.load(given.config, given.overrides)
 
 
 def config_path(ctx: click.Context) -> Path | None:

@@ -24,6 +24,7 @@ from hashlib import sha256
 
 from bzd.model import Identifier
 from bzd.protocols import ad
+from bzd.protocols.cipher import encrypt_stream, pieces
 from bzd.protocols.interface import WithoutMetadata
 from bzd.protocols.schedule import check_identifier, check_length, slot_of_day
 
@@ -64,15 +65,10 @@ class Dp3t(WithoutMetadata):
 
     def rolling_ids(self, key: bytes, first: int, count: int) -> list[bytes]:
         """`count` EphIDs of one UTC day in the order of derivation, which is not that of broadcast."""
-        from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415  slow to import, not needed to decode
-        from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
-        from cryptography.hazmat.primitives.ciphers.modes import CTR  # noqa: PLC0415
-
         check_length("dp3t key", key, _KEY_BYTES)
         counter = slot_of_day(first, count, EPOCH_S).to_bytes(_ID_BYTES, "big")
         stream_key = hmac.digest(key, b"broadcast key", "sha256")
-        ids = Cipher(AES(stream_key), CTR(counter)).encryptor().update(bytes(_ID_BYTES * count))
-        return [ids[start : start + _ID_BYTES] for start in range(0, len(ids), _ID_BYTES)]
+        return pieces(encrypt_stream(stream_key, counter, bytes(_ID_BYTES * count)), _ID_BYTES)
 
     def next_key(self, key: bytes) -> bytes:
         """The daily key of the day after, 32 bytes."""

@@ -31,6 +31,7 @@ from functools import lru_cache
 
 from bzd.model import Identifier
 from bzd.protocols import ad
+from bzd.protocols.cipher import encrypt_blocks, encrypt_stream, pieces
 from bzd.protocols.schedule import check_identifier, check_length
 
 NAME = "gaen"
@@ -133,12 +134,8 @@ def _padded(first: int, count: int) -> bytes:
 
 def _crypt(key: bytes, rolling_id: bytes, data: bytes) -> bytes:
     """Encrypt or decrypt metadata: AES-128-CTR is its own inverse."""
-    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415  slow to import, not needed to decode
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers.modes import CTR  # noqa: PLC0415
-
     check_length("gaen rolling ID", rolling_id, _RPI_BYTES)
-    return Cipher(AES(aem_key(key)), CTR(rolling_id)).encryptor().update(data)
+    return encrypt_stream(aem_key(key), rolling_id, data)
 
 
 def seal(key: bytes, rolling_id: bytes, metadata: Metadata) -> bytes:
@@ -185,16 +182,9 @@ class Gaen:
 
     def rolling_ids(self, key: bytes, first: int, count: int) -> list[bytes]:
         """The RPIs of `count` intervals. A key that others published may start at any interval and hold for many."""
-        from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415  as above
-        from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
-        from cryptography.hazmat.primitives.ciphers.modes import ECB  # noqa: PLC0415
-
         if first < 0 or not 0 <= count <= INTERVALS_PER_KEY or first + count > _INTERVAL_END:
             raise ValueError(f"{count} intervals from {first}; a key has at most {INTERVALS_PER_KEY}, below 2**32")
-        # ECB over all blocks at once: the specification asks for the bare block cipher, and no two blocks are equal.
-        encryptor = Cipher(AES(rpi_key(key)), ECB()).encryptor()  # noqa: S305  as said
-        ids = encryptor.update(_padded(first, count))
-        return [ids[start : start + _RPI_BYTES] for start in range(0, len(ids), _RPI_BYTES)]
+        return pieces(encrypt_blocks(rpi_key(key), _padded(first, count)), _RPI_BYTES)
 
     def next_key(self, key: bytes) -> bytes | None:
         """None: a TEK tells nothing of the next."""

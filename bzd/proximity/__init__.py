@@ -53,8 +53,8 @@ Two instances more than `max_gap_s` apart belong to two contacts. A contact is c
 through (the gap was no absence), the seconds before midnight are added to the last instance of the old day, the
 others to the first instance of the new one, and both contacts have midnight as their end and start; the instance
 before the cut may by that exceed `instance_stands_for_max_s`. If the gap over midnight was absence, they end and start
-with their sightings. A run that reaches 360 instances (six hours at one a minute; a rolling ID lives 10 to 20 minutes,
-so it is a beacon that does not rotate) is cut in the same way at its last sighting, which bounds memory.
+with their sightings. A run that reaches 180 instances (three hours at one a minute; a rolling ID lives 10 to 20
+minutes, so it is a beacon that does not rotate) is cut in the same way at its last sighting, which bounds memory.
 
 A contact passes if its run, cuts or not, had `min_sightings` and its strongest sighting reached `min_rssi_dbm`. A piece
 that was cut off before its run passed waits until the run passes, ends or is cut again.
@@ -62,6 +62,6 @@ that was cut off before its run passed waits until the run passes, ends or is cu
 Memory
 ------
 At most `max_tracked` runs. See `places` for who goes beyond that; a run that must go is closed, and is a contact if it
-passes. An instance of a closed stretch takes 20 bytes, so the worst that an attacker can fill is about 35 MB with
-the default of 4096 runs.
+passes. A closed instance takes 20 bytes, so that the worst an attacker can fill, 4096 runs of 180 instances each, was
+measured to be 22 MB; a flood of IDs that come and go takes 3 MB, and 200 neighbours 0.4 MB.
 """

@@ -17,7 +17,7 @@ _FIELDS = 5
 """Numbers per packed instance: offset (ms), stands for (ms), sightings, mean (1/8 dB), strongest (dBm)."""
 _SIGHTINGS_MAX = 65535
 """Most sightings that a `ScanInstance` states."""
-MAX_INSTANCES = 360
+MAX_INSTANCES = 180
 """A run is cut when it has as many; see the package."""
 
 

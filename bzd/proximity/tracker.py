@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from bzd.config import ProximityConfig
 from bzd.model import Contact, ContactKey, Sighting
@@ -24,6 +25,9 @@ _END_S = 253402300800.0
 """The year 10000, which RFC 3339 cannot write."""
 _FOREVER_MS = 2**63
 """Later than any time."""
+_order = itemgetter(0, 1, 2, 3, 4)
+"""What decides the order of sightings: time, protocol, rolling ID, metadata, RSSI, but not the address, which may be
+unknown."""
 
 
 class Tracker:
@@ -218,8 +222,3 @@ class Tracker:
             self._take(self._waiting.popleft())
         for run in list(self._runs.values()):
             self._end(run)
-
-
-def _order(sighting: Sighting) -> tuple[float, str, bytes, bytes, int]:
-    """What decides the order of sightings; the address does not, which may be unknown."""
-    return (sighting.time, sighting.protocol, sighting.rolling_id, sighting.metadata, sighting.rssi)

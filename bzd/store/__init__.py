@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bzd.store.appender import Appender, open_appender
+    from bzd.store.copying import backup
     from bzd.store.creating import StoreInfo, create, inspect
     from bzd.store.draft import Handle
+    from bzd.store.purging import PurgeResult, purge
     from bzd.store.reader import Reader, open_reader
+    from bzd.store.salvaging import SalvageResult, salvage
 
 _HOME = {
     "Appender": "appender",
@@ -21,10 +24,29 @@ _HOME = {
     "Handle": "draft",
     "Reader": "reader",
     "open_reader": "reader",
+    "backup": "copying",
+    "PurgeResult": "purging",
+    "purge": "purging",
+    "SalvageResult": "salvaging",
+    "salvage": "salvaging",
 }
 """Where each public name lives; imported at first use, so that `bzd --help` loads neither SQLite nor OpenSSL."""
 
-__all__ = ["Appender", "Handle", "Reader", "StoreInfo", "create", "inspect", "open_appender", "open_reader"]
+__all__ = [
+    "Appender",
+    "Handle",
+    "PurgeResult",
+    "Reader",
+    "SalvageResult",
+    "StoreInfo",
+    "backup",
+    "create",
+    "inspect",
+    "open_appender",
+    "open_reader",
+    "purge",
+    "salvage",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -27,6 +27,7 @@ SLOT_SHIFT = 8
 BUSY_TIMEOUT_S = 5.0
 """How long one bzd waits for another's short transaction."""
 
+_OTHER_USER = "run as the user that owns it, or with sudo"
 _LENGTH_LIMIT = 1 << 20
 """No value or statement of a store is longer; a damaged length must not make SQLite allocate a gigabyte."""
 
@@ -41,6 +42,9 @@ SCHEMA = {
 }
 """Every table and the statement that makes it; a store has these and nothing else."""
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes Python's sqlite3 raise; the second when SQLite quotes damaged text in its message."""
+
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG}
 
@@ -50,13 +54,13 @@ def translated(path: Path) -> Iterator[None]:
     """Raise what SQLite raises within as an error of `bzd.errors` that names the file."""
     try:
         yield
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> BzdError:
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> BzdError:
     """What an SQLite error means to a user (https://www.sqlite.org/rescode.html)."""
-    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = extended & 0xFF
     if primary in _FULL or extended in _FULL:
         return DiskFullError(f"cannot write {path}: the disk is full")
@@ -78,15 +82,19 @@ def build(path: Path) -> sqlite3.Connection:
 
     The file must exist, so that its mode is the caller's choice, and be empty.
     """
-    connection = _connect(path, "mode=rw")
-    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    for statement in SCHEMA.values():
-        connection.execute(statement)
+    connection = connect(path, "mode=rw")
+    try:
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        for statement in SCHEMA.values():
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -99,8 +107,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
         DiskFullError: if the file system is full or read-only.
     """
     _present(path)
+    if not os.access(path, os.W_OK):
+        # SQLite would only say that it is "unable to open" the file.
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise DiskFullError(f"cannot write {path}: the file system is read-only")
+        raise StateError(f"cannot write {path}: permission denied", _OTHER_USER)
     with translated(path):
-        connection = _connect(path, "mode=rw")
+        connection = connect(path, "mode=rw")
         try:
             _check(connection, path)
             connection.execute("PRAGMA journal_mode=WAL")
@@ -125,7 +138,7 @@ def open_reader(path: Path) -> Iterator[sqlite3.Connection]:
     """
     _present(path)
     with _readable(path) as (readable, mode), translated(path):
-        connection = _connect(readable, mode)
+        connection = connect(readable, mode)
         try:
             _check(connection, path)
             yield connection
@@ -145,7 +158,7 @@ def _present(path: Path) -> None:
     if not regular:
         raise StateError(f"{path} is no file, so no store")
     if not os.access(path, os.R_OK):
-        raise StateError(f"cannot open {path}: permission denied", "run as the user that owns it, or with sudo")
+        raise StateError(f"cannot open {path}: permission denied", _OTHER_USER)
 
 
 @contextmanager
@@ -171,19 +184,25 @@ def _opens(path: Path) -> bool:
     """Whether SQLite can read it where it is; only what copying would cure counts as no."""
     cured = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
     try:
-        connection = _connect(path, "mode=ro")
-    except sqlite3.Error:
+        connection = connect(path, "mode=ro")
+    except SQLITE_ERRORS:
         return False
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF not in cured
     finally:
         connection.close()
     return True
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file with SQLite, in autocommit mode and wary of damage.
+
+    Args:
+        path: the file.
+        mode: query part of the URI, for example `mode=ro` (https://www.sqlite.org/uri.html).
+    """
     # One thread at a time uses a connection, but the daemon's event loop hands commits to a worker thread.
     uri = f"{path.absolute().as_uri()}?{mode}"
     connection = sqlite3.connect(

@@ -11,7 +11,7 @@ from bzd.store import container
 from bzd.store.identity import Identity
 from bzd.store.records import EndOfSegment, Record, decode
 from bzd.store.sealing import NO_DAY, Place, RecordCipher, open_key
-from bzd.store.segments import END_ROW, key_range, row_range
+from bzd.store.segments import END_ROWS, key_range, row_range
 
 _DAY_MAX = 2**31 - 1
 _ROWS_NAMED = 8
@@ -106,10 +106,10 @@ def _rows(
         for row in connection.execute(query, (low, high)):
             if row[0] <= last:
                 # Pages of a damaged file may lead round in a circle.
-                raise sqlite3.DatabaseError("rows out of order")  # noqa: TRY301  the same fate as what SQLite notices
+                raise sqlite3.DatabaseError("rows out of order")
             last = row[0]
             found.append(row)
-    except sqlite3.DatabaseError as error:
+    except container.SQLITE_ERRORS as error:
         contents.damaged += 1
         contents.problems.append(f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read")
     return iter(found)
@@ -126,14 +126,18 @@ def _open(cipher: RecordCipher, row: int, nonce: object, blob: object) -> Record
 
 
 def _account(segment: SegmentRow, contents: Contents) -> None:
-    """Take out the end-of-segment record and compare its count; a segment without one was cut off, which is normal."""
-    if not contents.records or not isinstance(contents.records[0][1], EndOfSegment):
-        return
-    number, end = contents.records.pop(0)
+    """Take out the end-of-segment records and compare their count; a segment without was cut off, which is normal."""
+    ends = [record for _, record in contents.records if isinstance(record, EndOfSegment)]
+    contents.records = [(number, record) for number, record in contents.records if not isinstance(record, EndOfSegment)]
     there = len(contents.records) + contents.damaged
-    if number == END_ROW and isinstance(end, EndOfSegment) and there < end.rows:
-        contents.missing = end.rows - there
-        contents.problems.append(f"{segment.name}: {contents.missing} of {end.rows} records are missing")
+    if ends:
+        expected = max(end.rows for end in ends)
+        contents.missing = max(0, expected + len(END_ROWS) - there - len(ends))
+        if contents.missing:
+            contents.problems.append(f"{segment.name}: {contents.missing} of {expected} records are missing")
+    elif not there:
+        # A segment is begun together with its first record.
+        contents.problems.append(f"{segment.name}: all its records are missing")
 
 
 def orphans(connection: sqlite3.Connection, known: set[int]) -> list[int]:

@@ -13,8 +13,9 @@ from bzd.store.identity import PublicKey
 from bzd.store.records import EndOfSegment, encode_end
 from bzd.store.sealing import DATA_KEY_BYTES, SUITE_ID, Place, RecordCipher, seal_key
 
-END_ROW = 0
-"""Row number of the end-of-segment record; other records count from 1."""
+END_ROWS = (0, 2**32 - 1)
+"""Row numbers of the two end-of-segment records; the others count from 1. There are two, before and after all others,
+so that the loss of a page cannot take rows and both counts of them."""
 SEGMENT_MAX = 2**31 - 1
 """Largest segment ID, so that row IDs fit SQLite's signed 64 bits."""
 
@@ -112,9 +113,10 @@ class Segment:
         return (self.place.segment << SEGMENT_SHIFT) + number
 
     def end(self, connection: sqlite3.Connection) -> None:
-        """Write its end-of-segment record within the open transaction, or delete it if nothing is in it."""
+        """Write its end-of-segment records within the open transaction, or delete it if nothing is in it."""
         if self.rows:
             record = encode_end(EndOfSegment(self.rows))
-            insert_record(connection, self.cipher, self.place.segment, END_ROW, record)
+            for number in END_ROWS:
+                insert_record(connection, self.cipher, self.place.segment, number, record)
         else:
             delete_segments(connection, [self.place.segment])

@@ -51,13 +51,15 @@ _ONE_REPORT = struct.Struct(
 _ONE_REPORT_SIZE = 12
 """Octets of the parameters of an event of one report, besides its data."""
 _REPORT = struct.Struct("<BB6sB")  # event type, address type, address, size
-_EXTENDED = struct.Struct("<HB6sBBBbbHB6sB")  # ..., phys, SID, tx power, RSSI, interval, direct address, size
+EXTENDED = struct.Struct("<HB6sBBBbbHB6sB")  # ..., phys, SID, tx power, RSSI, interval, direct address, size
 _DIRECTED = struct.Struct("<BB6sB6sb")  # event type, address type, address, direct address type, direct address, RSSI
 
 _ADDRESSES = 16384
 """Addresses remembered as text; phones change theirs every 15 minutes, so a crowd of a thousand fits an hour."""
-_PAYLOADS = 8192
-"""Payloads whose tx power is remembered, as many as `bzd.protocols` remembers."""
+_REPORTS = 8192
+"""Reports remembered but for their RSSI, as many as `bzd.protocols` remembers payloads: at about 500 bytes each, 4 MB
+under a flood of reports that never repeat."""
+_new = tuple.__new__
 
 
 @lru_cache(maxsize=_ADDRESSES)
@@ -66,15 +68,25 @@ def address_text(raw: bytes) -> str:
     return raw[::-1].hex(":").upper()
 
 
-@lru_cache(maxsize=_PAYLOADS)
-def _stated_tx_power(data: bytes) -> int | None:
+def tx_power_in(data: bytes) -> int | None:
+    """The level in dBm of the TX Power AD structure in advertising data, None without one."""
+    if b"\x02\x0a" not in data:  # the length and type of the structure; nearly no data has them
+        return None
     levels = (payload for kind, payload in ad.split(data) if kind == ad.TX_POWER and len(payload) == 1)
     return next((int.from_bytes(level, "little", signed=True) for level in levels), None)
 
 
-def tx_power_in(data: bytes) -> int | None:
-    """The level in dBm of the TX Power AD structure in advertising data, None without one."""
-    return _stated_tx_power(data) if b"\x02\x0a" in data else None
+@lru_cache(maxsize=_REPORTS)
+def _one_report(event: bytes) -> tuple[str, str | None, bytes, int | None] | None:
+    """An LE Advertising Report event of one report, without its last octet, the RSSI.
+
+    Gives address, address type, data and tx power; None if the event is anything else.
+    """
+    code, size, _, reports, _, kind, address, length = _ONE_REPORT.unpack_from(event)
+    if code != LE_META or reports != 1 or size != _ONE_REPORT_SIZE + length or len(event) != 1 + size:
+        return None
+    data = event[_ONE_REPORT.size :]
+    return address_text(address), ADDRESS_TYPES.get(kind), data, tx_power_in(data)
 
 
 class HciDecoder:
@@ -100,29 +112,16 @@ class HciDecoder:
 
     def event(self, time: float, packet: bytes, at: int = 0, adapter: int = 0) -> Sequence[Advertisement]:
         """An event packet, of one of several adapters, that begins at octet `at`."""
-        if len(packet) < at + 14:
-            return self._event(time, packet, at, adapter)
-        code, size, subevent, reports, _, kind, address, length = _ONE_REPORT.unpack_from(packet, at)
-        if (
-            code == LE_META
-            and subevent == ADVERTISING_REPORT
-            and reports == 1
-            and size == _ONE_REPORT_SIZE + length
-            and len(packet) == at + 2 + size
-        ):
-            # Nearly every event of a long trace is this one.
-            data = packet[at + 13 : -1]
-            rssi = packet[-1]
-            return (
-                Advertisement(
-                    time,
-                    address_text(address),
-                    ADDRESS_TYPES.get(kind),
-                    rssi - 256 if rssi > 127 else rssi,
-                    data,
-                    _stated_tx_power(data) if b"\x02\x0a" in data else None,
-                ),
-            )
+        if len(packet) > at + _ONE_REPORT.size and packet[at + 2] == ADVERTISING_REPORT:
+            # Nearly every event of a long trace is one report that was heard before with another RSSI.
+            report = _one_report(packet[at:-1])
+            if report is not None:
+                address, kind, data, tx_power = report
+                rssi = packet[-1]
+                return (
+                    # The constructor of a named tuple, written in Python, takes twice as long.
+                    _new(Advertisement, (time, address, kind, rssi - 256 if rssi > 127 else rssi, data, tx_power)),
+                )
         return self._event(time, packet, at, adapter)
 
     def command(self, time: float, packet: bytes, at: int = 0) -> Sequence[Advertisement]:
@@ -213,10 +212,10 @@ class HciDecoder:
         found: list[Advertisement] = []
         at, count = 2, parameters[1] if len(parameters) > 1 else 0
         for _ in range(count):
-            start = at + _EXTENDED.size
+            start = at + EXTENDED.size
             if start > len(parameters):
                 return self.malformed(found)
-            event, kind, address, _, _, sid, tx_power, rssi, _, _, _, length = _EXTENDED.unpack_from(parameters, at)
+            event, kind, address, _, _, sid, tx_power, rssi, _, _, _, length = EXTENDED.unpack_from(parameters, at)
             at = start + length
             if at > len(parameters):
                 return self.malformed(found)

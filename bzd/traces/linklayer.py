@@ -130,7 +130,7 @@ class LinkLayerDecoder:
         if crc_ok is False:
             self._counts.bad_crc += 1
             return ()
-        if len(pdu) < end:
+        if len(pdu) < end or (crc_ok is None and len(pdu) != end):
             return self._malformed()
         kind = pdu[0] & 0x0F
         if kind == ADV_EXTENDED:

@@ -25,7 +25,7 @@ _SWITCHES = 8192
 """Scan commands remembered, the last ones. BlueZ restarts a scan every 10 s: these are the last 11 hours."""
 _BURSTS = 4096
 """Bursts remembered, the first ones: two weeks of a phone that listens every 5 minutes."""
-_PAUSE_S = 25.0
+PAUSE_S = 25.0
 """A silence that ends a burst, seconds: longer than BlueZ's 10.3 s between reports of one device, and what closes a
 scan instance in `bzd.proximity`."""
 _LONGEST_PAUSE_S = 900.0
@@ -98,10 +98,14 @@ class Bursts:
 
     def heard(self, time: float) -> None:
         """Note a report at `time`, unix seconds; a time before the last one's counts as the last one's."""
-        if time - self._last > _PAUSE_S:
+        if time - self._last > PAUSE_S:
             self._close()
             self._first = time
         self._last = max(time, self._last)
+
+    def went_on(self, until: float) -> None:
+        """Note that since the last noted report others came without a pause."""
+        self._last = max(until, self._last)
 
     def _close(self) -> None:
         if self._first > float("-inf") and len(self.seen) < _BURSTS:
@@ -150,7 +154,7 @@ def _joined(windows: Iterable[Window]) -> list[Window]:
     """Windows with the short pauses between them left out: stacks restart a scan many times while they listen."""
     joined: list[Window] = []
     for first, last in windows:
-        if joined and first - joined[-1][1] <= _PAUSE_S:
+        if joined and first - joined[-1][1] <= PAUSE_S:
             joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
         else:
             joined.append((first, last))

@@ -36,7 +36,7 @@ class _Interface:
     link_type: int
     decode: Decoder | None
     snap_length: int
-    units: float
+    units: int
     offset: int
 
 
@@ -103,11 +103,11 @@ class _Reader:
             self._decoders.counts.malformed += 1
             return
         link_type, snap_length = struct.unpack_from(f"{self._order}HxxI", body)
-        units, offset = 1e6, 0
+        units, offset = 1_000_000, 0
         for code, value in self._options(body[8:]):
             if code == _TIME_RESOLUTION and len(value) == 1:
                 exponent = value[0] & 0x7F
-                units = 2.0**exponent if value[0] & 0x80 else 10.0**exponent
+                units = (2 if value[0] & 0x80 else 10) ** exponent
             elif code == _TIME_OFFSET and len(value) == 8:
                 (offset,) = struct.unpack(f"{self._order}q", value)
         decode = self._decoders.of_link(link_type)
@@ -136,7 +136,9 @@ class _Reader:
         if number >= len(self._interfaces) or included > len(body) - size:
             return None
         interface = self._interfaces[number]
-        time = (upper << 32 | lower) / interface.units + interface.offset
+        # Whole seconds apart: nanoseconds since 1970 do not fit the digits of a float.
+        seconds, fraction = divmod(upper << 32 | lower, interface.units)
+        time = seconds + interface.offset + fraction / interface.units
         return self._record(interface, time, body[size : size + included], original)
 
     def _simple(self, body: bytes) -> Record | None:

@@ -244,7 +244,11 @@ def _open_file(path: str) -> ByteStream:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL character in the name
         raise InputError(f"{path!r}: {error}") from error
-    return ByteStream(_guarded(path, file.read), file.close)
+    try:
+        return ByteStream(_guarded(path, file.read), file.close)
+    except InputError:
+        file.close()
+        raise
 
 
 def _guarded(path: str, read: Read) -> Read:

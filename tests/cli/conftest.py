@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 from bzd.cli import run
 from bzd.clock import FixedClock
+from bzd.model import Contact, ScanInstance
+from bzd.store import open_appender
 
 NOW = 1_800_000_000.0
 """The wall clock of every test: 2027-01-15 08:00:00 UTC."""
@@ -96,3 +99,50 @@ def process() -> Process:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+Fill = Callable[..., Path]
+
+
+@pytest.fixture
+def fill(bzd: Bzd, tmp_path: Path) -> Fill:
+    """Make a store and append contacts to it; gives its state directory."""
+
+    def make(
+        *contacts: Contact, name: str = "state", label: str | None = None, recipients: Sequence[Path] = ()
+    ) -> Path:
+        state = tmp_path / name
+        sealed_to = [word for path in recipients for word in ("--recipient", path)]
+        assert bzd("init", "--state", state, "--label", label or name, *sealed_to).code == 0
+        with open_appender(state) as appender:
+            appender.commit(add=contacts)
+        return state
+
+    return make
+
+
+@pytest.fixture
+def contact() -> Callable[..., Contact]:
+    """Make a contact some time before now, of one scan instance."""
+
+    def make(ago_s: float = 3600.0, *, seconds: float = 300.0, number: int = 1, **changes: Any) -> Contact:
+        start = NOW - ago_s
+        scans = (ScanInstance(0.0, seconds, 20, -60.5, -55),)
+        plain = Contact("gaen", bytes([number] * 16), b"abcd", start, start + seconds, 120.0, 1.5, True, scans)
+        return dataclasses.replace(plain, **changes)
+
+    return make
+
+
+Keys = Callable[..., Path]
+
+
+@pytest.fixture
+def keys(bzd: Bzd, tmp_path: Path) -> Keys:
+    """Make an identity; gives the path of its public key, beside which the identity lies as `.key`."""
+
+    def make(name: str = "admin", *words: object) -> Path:
+        assert bzd("keygen", "-o", tmp_path / f"{name}.key", *words).code == 0
+        return tmp_path / f"{name}.pub"
+
+    return make

@@ -34,6 +34,7 @@ def test_cells_cannot_break_the_table(capsys: pytest.CaptureFixture[str]) -> Non
         (300.0, None, "near"),
         (299.0, 2.5, "partly near, about 2.5 m"),
         (0.0, 4.0, "further off, about 4.0 m"),
+        (0.0, 73.9, "further off, over 10 m"),
     ],
 )
 def test_closeness_in_words(near_s: float, distance_m: float | None, words: str) -> None:

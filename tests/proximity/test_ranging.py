@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import statistics
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +60,17 @@ def test_calibrated_moves_the_reference() -> None:
     assert DEFAULT.calibrated(-70.0).estimate(scans) == (60.0, 1.0)
 
 
+def test_instance_of_one_sighting_is_outweighed() -> None:
+    """A lone weak sighting beside an instance of many does not move its level, and is moved by it."""
+    assert DEFAULT.levels([_scan(0.0, -50.0, sightings=9), _scan(60.0, -80.0, sightings=1)]) == [-50.0, -50.0]
+
+
+def test_moments_have_a_distance_too() -> None:
+    """Instances that stand for no time are weighed by their sightings."""
+    scans = [_scan(100.0 * n, level, 0.0) for n, level in enumerate((-60.0, -80.0))]
+    assert DEFAULT.estimate(scans) == (0.0, 10.0)
+
+
 def test_no_instance_has_no_distance() -> None:
     """Nothing heard is no estimate, not zero metres."""
     assert DEFAULT.estimate([]) == (0.0, None)
@@ -92,3 +109,43 @@ def test_estimates_are_quantised_and_bounded(rows: list[tuple[int, int, int, int
     assert estimate.distance_m is not None
     assert 0.1 <= estimate.distance_m <= 100
     assert estimate.distance_m == round(estimate.distance_m * 100) / 100
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    """The benchmark, which reads NIST's recordings."""
+    path = Path(__file__).parents[1] / "bench" / "bench_ranging.py"
+    spec = importlib.util.spec_from_file_location("bench_ranging", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bench_ranging"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_garbage_of_a_real_recording_is_dropped_and_counted(shared: Path, bench: ModuleType) -> None:
+    """NIST's files hold 175 rows that cannot be true, 109 of them by their RSSI; all others are used."""
+    recordings = bench.read_nist(shared / "data" / "nist-pi")
+    assert sum(recording.bad_rssi for recording in recordings) == 109
+    assert sum(recording.wrong_id for recording in recordings) == 66
+    rows = sum(len(path.read_text().splitlines()) - 1 for path in (shared / "data" / "nist-pi").glob("*.csv"))
+    assert sum(len(recording.sightings) for recording in recordings) == rows - 175
+
+
+def test_defaults_are_what_device_a_shows(shared: Path, bench: ModuleType) -> None:
+    """The default constants are the fit to Device A's medians, to the decibel and the tenth."""
+    recordings = [r for r in bench.read_nist(shared / "data" / "nist-pi") if r.device == "A"]
+    level, exponent = bench.fit(recordings)
+    assert level == pytest.approx(RangingConfig().rssi_1m_dbm, abs=1)
+    assert exponent == pytest.approx(RangingConfig().exponent, abs=0.1)
+
+
+def test_device_b_is_told_near_from_far(shared: Path, bench: ModuleType) -> None:
+    """On the recordings that nothing was fitted to: typically within a factor of 1.5, near to 1.5 m, far from 3.5."""
+    recordings = [r for r in bench.read_nist(shared / "data" / "nist-pi") if r.device == "B"]
+    found = {recording.true_m: bench.nist_estimates(recording, Ranging(RangingConfig())) for recording in recordings}
+    assert bench.factor((true, metres) for true, each in found.items() for metres in each.metres) < 1.5
+    assert all(1 / 2 < statistics.median(each.metres) / true < 2 for true, each in found.items())
+    assert all(each.near_s > 0.9 * each.total_s for true, each in found.items() if true <= 1.5)
+    assert all(each.near_s < 0.1 * each.total_s for true, each in found.items() if true >= 3.5)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several traces as one stream of advertisements: merged by time, paced, and stopped by Ctrl-C between two reports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import chain, islice
+from operator import itemgetter
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from bzd.model import Advertisement
+from bzd.traces import Trace, open_trace
+
+STDIN = "-"
+"""Names standard input."""
+
+
+class Recording:
+    """The traces of one recorder as one stream in order of time; iterated once.
+
+    A trace of which only the first advertisement is due is closed again, so that any number of rotated logs costs the
+    memory and the file descriptors of those that overlap. Standard input and pipes stay open: they give their bytes
+    once.
+
+    Args:
+        paths: files, pipes or `-`.
+        time_offset: seconds that are added to every time.
+
+    Attributes:
+        traces: those that have been opened for reading so far, one each, in order of opening.
+    """
+
+    def __init__(self, paths: Sequence[str], time_offset: float) -> None:
+        self._paths, self._offset = tuple(paths), time_offset
+        self.traces: list[Trace] = []
+
+    def __iter__(self) -> Iterator[Advertisement]:
+        if len(self._paths) == 1:
+            return iter(self._open(self._paths[0]))
+        return merge(*map(self._waiting, self._paths), key=itemgetter(0))
+
+    def _open(self, path: str) -> Trace:
+        trace = open_trace(path, time_offset=self._offset)
+        self.traces.append(trace)
+        return trace
+
+    def _waiting(self, path: str) -> Iterator[Advertisement]:
+        """One trace; a file is closed until what follows its first advertisement is asked for."""
+        if not _is_file(path):
+            yield from self._open(path)
+            return
+        with open_trace(path, time_offset=self._offset) as trace:
+            first = list(islice(trace, 1))
+        yield from first
+        yield from islice(self._open(path), 1, None)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return path != STDIN and stat.S_ISREG(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False  # opening it says why
+
+
+def resolved(path: str) -> str:
+    """The path itself; for standard input that was redirected from a file and not read yet, a name of that file.
+
+    So `bzd replay - < FILE` is as good as `bzd replay FILE`: it can be read twice and has an end.
+    """
+    if path != STDIN:
+        return path
+    try:
+        number = sys.stdin.fileno()
+        at_start = stat.S_ISREG(os.fstat(number).st_mode) and os.lseek(number, 0, os.SEEK_CUR) == 0
+    except (OSError, ValueError):
+        return path
+    return f"/dev/fd/{number}" if at_start else path
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a trace comes from standard input or a pipe, and so can be read once and may go on for ever."""
+    return not _is_file(path)
+
+
+def peek(advertisements: Iterable[Advertisement], most: int) -> tuple[list[Advertisement], Iterator[Advertisement]]:
+    """The first advertisements, and the whole stream again."""
+    stream = iter(advertisements)
+    first = list(islice(stream, most))
+    return first, chain(first, stream)
+
+
+def digested(advertisements: Iterable[Advertisement], digest: Any) -> Iterator[Advertisement]:
+    """The same advertisements; those taken are also fed to a hash: times, RSSI and data, whatever the format was."""
+    pack = struct.Struct("<dhH").pack
+    for advertisement in advertisements:
+        rssi, data = advertisement.rssi, advertisement.data
+        digest.update(pack(advertisement.time, 127 if rssi is None else rssi, len(data)) + data)
+        yield advertisement
+
+
+def paced(
+    advertisements: Iterable[Advertisement],
+    speed: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Any] = time.sleep,
+) -> Iterator[Advertisement]:
+    """Give advertisements out as they were received.
+
+    Args:
+        advertisements: in order of time; one from before an earlier one is given out at once.
+        speed: 1 is real time, 60 a minute in a second.
+        clock: seconds that never step back.
+        sleep: waits so many seconds.
+    """
+    begun = clock()
+    first: float | None = None
+    for advertisement in advertisements:
+        first = advertisement.time if first is None else first
+        wait = begun + (advertisement.time - first) / speed - clock()
+        if wait > 0:
+            sleep(wait)
+        yield advertisement
+
+
+class UntilInterrupted:
+    """Ends a stream on SIGINT, so that whoever consumes it is never interrupted in the middle of its work.
+
+    A signal that comes while the next advertisement is being waited for ends the stream at once; else after the one in
+    hand. A second one is Python's ordinary KeyboardInterrupt. Outside of the main thread, where Python delivers no
+    signals, it only passes the stream through.
+
+    Attributes:
+        interrupted: whether the stream ended for that reason.
+    """
+
+    def __init__(self, advertisements: Iterable[Advertisement]) -> None:
+        self._advertisements = advertisements
+        self._waiting = False
+        self._before: Any = None
+        self.interrupted = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._stop)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._restore()
+
+    def __iter__(self) -> Iterator[Advertisement]:
+        source = iter(self._advertisements)
+        while not self.interrupted:
+            try:
+                self._waiting = True
+                advertisement = next(source, None)
+                self._waiting = False
+            except KeyboardInterrupt:
+                return
+            if advertisement is None:
+                return
+            yield advertisement
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.interrupted = True
+        self._restore()
+        if self._waiting:
+            raise KeyboardInterrupt
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exporting a store as one consistent file, still sealed; needs no identity."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from bzd.store import container
+from bzd.store.state import output_error, store_file, write_new
+
+
+def backup(source: Path, out: Path | BinaryIO) -> None:
+    """Copy a store into one file that needs nothing beside it, while writers go on.
+
+    Args:
+        source: a state directory or an exported file.
+        out: a path where nothing is yet (the file gets mode 0600), or a file open for writing bytes.
+
+    Raises:
+        StateError, StoreError: if the source cannot be read.
+        OutputError: if the copy cannot be written, or is there already; then nothing is left of it.
+    """
+    if isinstance(out, Path):
+        _copy(store_file(source), out)
+        return
+    with tempfile.TemporaryDirectory(prefix="bzd-") as folder:
+        path = Path(folder) / "export.bzd"
+        _copy(store_file(source), path)
+        send(path, out)
+
+
+def send(path: Path, out: BinaryIO) -> None:
+    """Write what a file holds to a stream; BrokenPipeError is the caller's."""
+    with path.open("rb") as file:
+        try:
+            shutil.copyfileobj(file, out)
+            out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise output_error(Path(getattr(out, "name", "output")), error) from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    with container.open_reader(source) as connection:
+        write_new(target, b"")
+        try:
+            with container.translated(target):
+                _fill(connection, target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _fill(connection: sqlite3.Connection, target: Path) -> None:
+    copy = container.connect(target, "mode=rw")
+    try:
+        # One step copies all pages from one state of the source; in several a writer would make it begin again.
+        connection.backup(copy, pages=-1)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    finally:
+        copy.close()

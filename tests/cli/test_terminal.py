@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is different on a terminal: drawn tables, questions, refusals. A pseudo-terminal stands for it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bzd.model import Contact
+from bzd.store.identity import Identity
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Bzd, Fill
+
+PATIENCE_S = 30
+"""No answer of bzd takes longer, however busy the machine is."""
+
+pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid (util-linux)")
+
+
+def on_terminal(*words: object, dialogue: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+    """Run bzd on a terminal of its own and answer what it asks.
+
+    Args:
+        words: the command line.
+        dialogue: what it asks, in order, and what to type.
+
+    Returns:
+        exit code, and all that the terminal showed.
+    """
+    ours, theirs = pty.openpty()
+    command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "bzd", *map(str, words)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
+        os.close(theirs)
+        shown = ""
+        for question, answer in dialogue:
+            shown += read_until(ours, question)
+            os.write(ours, f"{answer}\n".encode())
+        shown += read_until(ours, None)
+        code = running.wait(PATIENCE_S)
+    os.close(ours)
+    return code, shown
+
+
+def read_until(terminal: int, text: str | None) -> str:
+    """Read until some text was shown, or with None until the terminal is closed."""
+    shown, end = "", time.monotonic() + PATIENCE_S
+    while text is None or text not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
+        assert ready, f"no {text!r} in {shown!r}"
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # Linux says EIO when the other end was closed
+            data = b""
+        if not data:
+            assert text is None, f"no {text!r} in {shown!r}"
+            return shown
+        shown += data.decode()
+    return shown
+
+
+def test_tables_are_drawn(fill: Fill, contact: Callable[..., Contact]) -> None:
+    """On a terminal there is a rule under the head; labels cannot smuggle in markup."""
+    one, two = (fill(contact(), name=name, label=f"[red]{name}") for name in ("one", "two"))
+    code, shown = on_terminal("contacts", "--state", one, "--state", two)
+    assert code == 0
+    assert "───" in shown
+    assert "[red]one" in shown
+    assert "2 contacts" in shown
+
+
+def test_a_store_is_not_written_to_a_terminal(fill: Fill) -> None:
+    """Sealed bytes would only wreck it."""
+    code, shown = on_terminal("export", "store", "--state", fill(), "-o", "-")
+    assert code == 5
+    assert "a store is no text for a terminal" in shown
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 0), ("n", 1, 1), ("", 1, 1)])
+def test_purge_asks(
+    bzd: Bzd, fill: Fill, contact: Callable[..., Contact], *, answer: str, code: int, left: int
+) -> None:
+    """Only a yes deletes; the question says what and where."""
+    state = fill(contact())
+    question = f"delete all days from {state} for ever? [y/N]"
+    result, shown = on_terminal("purge", "--state", state, "--all", dialogue=[(question, answer)])
+    assert result == code
+    assert ("nothing was deleted" in shown) == bool(left)
+    assert len(bzd("contacts", "--state", state, "--jsonl").jsonl) == left
+
+
+def test_passphrases_are_asked_for_and_not_shown(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
+    """Making an identity asks twice, using it once; what is typed is not echoed."""
+    key = tmp_path / "admin.key"
+    twice = [("passphrase: ", "correct horse"), ("the same again: ", "correct horse")]
+    code, made = on_terminal("keygen", "-o", key, "--passphrase", dialogue=twice)
+    assert code == 0
+    public = Identity.loads(key.read_bytes(), "correct horse").public
+    assert public.dumps() == (tmp_path / "admin.pub").read_bytes()
+    state = fill(recipients=[tmp_path / "admin.pub"])
+    words = ["contacts", "--state", state, "--identity", key]
+    code, used = on_terminal(*words, dialogue=[(f"passphrase for {key}: ", "correct horse")])
+    assert code == 0
+    assert "there are no contacts" in used
+    assert "horse" not in made + used
+    code, used = on_terminal(*words, dialogue=[(f"passphrase for {key}: ", "wrong")])
+    assert code == 7
+    assert "wrong passphrase" in used
+    assert bzd(*words).code == 7
+
+
+def test_two_different_passphrases(tmp_path: Path) -> None:
+    """A slip of the finger makes no identity that nobody can open."""
+    answers = [("passphrase: ", "one"), ("the same again: ", "two")]
+    code, shown = on_terminal("keygen", "-o", tmp_path / "a.key", "--passphrase", dialogue=answers)
+    assert code == 7
+    assert "the two passphrases differ" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_at_a_question(bzd: Bzd, fill: Fill, contact: Callable[..., Contact]) -> None:
+    """Ctrl-C at the prompt is an interrupt, and deletes nothing."""
+    state = fill(contact())
+    code, shown = on_terminal("purge", "--state", state, "--all", dialogue=[("[y/N]", "\x03")])
+    assert code == 130
+    assert "Traceback" not in shown
+    assert len(bzd("contacts", "--state", state, "--jsonl").jsonl) == 1
