@@ -31,8 +31,9 @@ _MASKED = (
     *("systemd-pcrphase-sysinit.service", "systemd-update-utmp.service", "ldconfig.service"),
     "proc-sys-fs-binfmt_misc.automount",
     *("systemd-hwdb-update.service", "systemd-journal-catalog-update.service", "systemd-update-done.service"),
+    "systemd-hostnamed.service",  # bluetoothd asks it for the kind of machine, and waits for it at each start
 )
-"""Units that a guest that lives for minutes has no use for; each costs a second of an emulated boot."""
+"""Units that a guest that lives for minutes has no use for; each costs a second or more of an emulated boot."""
 
 _OVERLAY = Path(__file__).resolve().parents[1] / "rootfs"
 """Files of the project that go into the image."""

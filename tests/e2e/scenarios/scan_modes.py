@@ -6,10 +6,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tests.e2e.guest import bluez
 from tests.e2e.guest.bed import Bed
@@ -65,7 +65,7 @@ class _Row(NamedTuple):
     @property
     def share(self) -> float:
         """Part of what was heard that arrived."""
-        return self.callbacks / self.heard
+        return self.callbacks / self.heard if self.heard else 0.0
 
     def cells(self) -> tuple[object, ...]:
         """As the table shows it."""
@@ -106,8 +106,13 @@ async def _measure(bed: Bed, way: _Way) -> _Row:
         after, callbacks = await bed.controller(), heard.callbacks - callbacks
         seconds = time.monotonic() - started
         usage.stop()
-    scan = after["scan"]
-    kind = "active" if scan.get("active") else "passive"
-    settings = f"{kind} {scan['window_ms']:g}/{scan['interval_ms']:g} ms, filter {'on' if scan['filter'] else 'off'}"
     counted = (after["heard"] - before["heard"], after["reports"] - before["reports"])
-    return _Row(way, *counted, callbacks, seconds, settings, usage)
+    return _Row(way, *counted, callbacks, seconds, _settings(after["scan"]), usage)
+
+
+def _settings(scan: Mapping[str, Any]) -> str:
+    """How the kernel made the controller scan."""
+    if "window_ms" not in scan:
+        return "none"
+    kind = "active" if scan["active"] else "passive"
+    return f"{kind} {scan['window_ms']:g}/{scan['interval_ms']:g} ms, filter {'on' if scan['filter'] else 'off'}"
