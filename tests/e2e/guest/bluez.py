@@ -47,6 +47,12 @@ async def powered(adapter: str) -> None:
         await asyncio.sleep(0.2)
 
 
+async def set_powered(adapter: str, *, on: bool) -> None:
+    """Switch an adapter on or off, as `bluetoothctl power` does."""
+    where = ("org.bluez", f"/org/bluez/{adapter}", "org.bluez.Adapter1", "Powered")
+    await run("busctl", "set-property", *where, "b", str(on).lower())
+
+
 async def adapter_property(adapter: str, name: str) -> str | None:
     """A property of org.bluez.Adapter1 as busctl prints it; None while there is no such adapter."""
     try:

@@ -24,14 +24,14 @@ from tests.e2e.guest.own import OwnScanner
 LIMIT_S = 240.0
 
 _WALK = Path("/run/walk.jsonl")
-_WALK_S = 45
+_WALK_S = 30
 _WALKERS = 12
 _CAPTURE = SHARED / "data/captures/dp3t-exp25/06.btsnoop"
 """An hour of a phone that listens 4 s in 5 minutes to other phones, real exposure notifications; not ours to copy."""
-_CAPTURE_SPEED = 60.0
+_CAPTURE_SPEED = 120.0
 _LATE_S = 0.25
 """By so much may a report be late on its way through an emulated machine. Only at the trace's own pace do times say
-something: at sixty times the pace this is longer than many a scan instance."""
+something: much faster, this is longer than many a scan instance."""
 
 
 async def run(bed: Bed) -> None:

@@ -11,4 +11,4 @@ LIMIT_S = 200.0
 
 async def run(bed: Bed) -> None:
     """Run it."""
-    await rotating.prove(bed, rotations=8, hold_s=1.5)
+    await rotating.prove(bed, rotations=6, hold_s=1.0)
