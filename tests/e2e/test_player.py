@@ -25,7 +25,7 @@ TRACE = [
 ]
 
 
-def _play(reports: list[player.Report], speed: float) -> tuple[player.Played, list[bytes], list[float]]:
+def _play(reports: list[player.Report], **how: float) -> tuple[player.Played, list[bytes], list[float]]:
     """Play to a controller that scans; also the events that its host got, and when."""
     air, events, times = Air(Journal()), list[bytes](), list[float]()
     controller = Controller(medium=air, send=lambda event: _keep(events, times, event), address=bytes(6))
@@ -34,7 +34,7 @@ def _play(reports: list[player.Report], speed: float) -> tuple[player.Played, li
     controller.receive(bytes.fromhex("010c20020100"))
     events.clear()
     times.clear()
-    return asyncio.run(player.play(air, reports, speed)), events, times
+    return asyncio.run(player.play(air, reports, **how)), events, times
 
 
 def _keep(events: list[bytes], times: list[float], event: bytes) -> None:
@@ -69,3 +69,18 @@ def test_pace() -> None:
     _, _, times = _play([player.Report(*each[:5]) for each in TRACE], speed=4.0)
     assert times[1] - times[0] == pytest.approx(0.3 / 4, abs=0.05)
     assert times[2] - times[0] == pytest.approx(1.2 / 4, abs=0.05)
+
+
+def test_silence_is_cut() -> None:
+    """A longer gap than wanted is cut to it, and shorter ones stay."""
+    _, _, times = _play([player.Report(*each[:5]) for each in TRACE], speed=2.0, longest_gap_s=0.4)
+    assert times[1] - times[0] == pytest.approx(0.3 / 2, abs=0.05)
+    assert times[2] - times[1] == pytest.approx((0.3 + 0.4) / 2, abs=0.05)
+
+
+def test_what_nobody_heard_is_told() -> None:
+    """Reports that come while no controller scans are named by their position."""
+    air = Air(Journal())
+    air.controllers[0] = Controller(medium=air, send=lambda _: None, address=bytes(6))
+    played = asyncio.run(player.play(air, [player.Report(*each[:5]) for each in TRACE], speed=1000.0))
+    assert played.unheard == [0, 1, 3]

@@ -65,6 +65,11 @@ class Air:
         self._paths: dict[tuple[int, int], Path] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def delivered(self) -> int:
+        """Reports that the controllers have handed to their hosts, in all."""
+        return sum(controller.reports for controller in self.controllers.values())
+
     def link(self, sender: int, receiver: int, path: Path) -> None:
         """Set how the controller number `receiver` hears the controller number `sender`."""
         self._paths[sender, receiver] = path

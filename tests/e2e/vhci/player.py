@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,11 +42,14 @@ class Played:
     Attributes:
         played: reports put on air.
         too_long: reports left out, since their data does not fit into a legacy PDU.
+        unheard: positions in the trace of reports that no controller handed to its host, since none was scanning just
+            then (Linux begins an active scan anew every 10.24 s) or its filter of duplicates held them back.
         late_s: by how much the latest report was late.
     """
 
     played: int = 0
     too_long: int = 0
+    unheard: list[int] = field(default_factory=list)
     late_s: float = 0.0
 
 
@@ -77,27 +81,36 @@ def _read_trace(path: Path) -> Iterator[Report]:
         yield Report(*advertisement[:5])
 
 
-async def play(air: Air, reports: Iterable[Report], speed: float = 1.0) -> Played:
-    """Put reports on air in their order, `speed` times as fast as they were recorded, for all controllers.
+async def play(air: Air, reports: Iterable[Report], speed: float = 1.0, longest_gap_s: float = math.inf) -> Played:
+    """Put reports on air in their order for all controllers, each at its time.
 
-    A report whose time has passed is sent at once; one that goes back in time is sent with its predecessor.
+    Args:
+        air: the air.
+        reports: the trace; a report that goes back in time is sent with its predecessor.
+        speed: so many times as fast as recorded. BlueZ keeps one RSSI per device and turn of its main loop: played much
+            faster than recorded, samples are lost that would not be.
+        longest_gap_s: longer silences of the trace are cut to this, seconds of the trace.
     """
     loop = asyncio.get_running_loop()
     done = Played()
-    first: float | None = None
-    start = loop.time()
-    for number, report in enumerate(reports):
-        first = report.time if first is None else first
-        wait = start + (report.time - first) / speed - loop.time()
+    due, last = loop.time(), -math.inf
+    for position, report in enumerate(reports):
+        if last > -math.inf:
+            due += min(max(report.time - last, 0.0), longest_gap_s) / speed
+        last = max(last, report.time)
+        wait = due - loop.time()
         done.late_s = max(done.late_s, -wait)
         # Reports that come in a burst still let the controllers answer their host now and then.
-        if wait > 0 or number % 64 == 0:
+        if wait > 0 or position % 64 == 0:
             await asyncio.sleep(max(0.0, wait))
         if len(report.data) > LEGACY_DATA_MAX:
             done.too_long += 1
-        else:
-            air.receive(_frame(report), RSSI_UNAVAILABLE if report.rssi is None else report.rssi)
-            done.played += 1
+            continue
+        done.played += 1
+        delivered = air.delivered
+        air.receive(_frame(report), RSSI_UNAVAILABLE if report.rssi is None else report.rssi)
+        if air.delivered == delivered:
+            done.unheard.append(position)
     return done
 
 

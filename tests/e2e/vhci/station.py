@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -99,9 +100,10 @@ class Station:
             self._air.remove(name)
         return {}
 
-    async def play(self, file: str, speed: float = 1.0) -> dict[str, Any]:
-        """Play a trace and answer when it is over."""
-        return asdict(await player.play(self._air, player.read(FilePath(file)), speed))
+    async def play(self, file: str, speed: float = 1.0, longest_gap: float | None = None) -> dict[str, Any]:
+        """Play a trace, with silences cut to `longest_gap` seconds, and answer when it is over."""
+        gap_s = math.inf if longest_gap is None else longest_gap
+        return asdict(await player.play(self._air, player.read(FilePath(file)), speed, gap_s))
 
     async def fail(self, number: int, opcode: int, status: str, times: int | None = None) -> dict[str, Any]:
         """Let a command of a controller fail with a status (a name of `Status`), so many times or for ever."""
