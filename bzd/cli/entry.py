@@ -70,7 +70,9 @@ def _prepare_streams() -> None:
     if sys.stderr is None:
         sys.stderr = _null("w")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        # Data is UTF-8 whatever the locale, as JSON must be (RFC 8259 section 8.1); a terminal is what it is.
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _null(mode: str) -> TextIO:

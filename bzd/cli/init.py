@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -15,6 +16,7 @@ import click
 from bzd.cli import options, output
 from bzd.cli.identities import load_identity, load_recipient
 from bzd.cli.options import session, state_dir
+from bzd.errors import OutputError
 
 if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
     from bzd.store import StoreInfo
@@ -60,6 +62,7 @@ def init(
     from bzd.store.identity import Identity  # noqa: PLC0415  see above
 
     state = state_dir(ctx)
+    _refuse_other_folders(state)
     sealed_to = [load_recipient(path) for path in recipients]
     old = None if sealed_to else _own_identity(ctx, state)
     new = Identity.generate() if not sealed_to and old is None else None
@@ -76,6 +79,23 @@ def init(
         output.warning(f"the store was there already, and keeps the label it was made with, not {label}")
     _tell(info, label or socket.gethostname())
     _warn(info, own=own is not None)
+
+
+def _refuse_other_folders(state: Path) -> None:
+    """Keep `bzd init --state ~` from turning a home, or /tmp, into a directory that only its owner can enter.
+
+    Raises:
+        OutputError: if the directory holds something, and nothing of a store.
+    """
+    from bzd.store import state as layout  # noqa: PLC0415  see above
+
+    ours = {layout.STORE_FILE, layout.LOCK_FILE, layout.IDENTITY_FILE, layout.RECIPIENTS, layout.KEY_RECIPIENTS}
+    # What cannot be listed is left to whoever makes the store there, who says why not.
+    with contextlib.suppress(OSError):
+        # A file system of its own has a lost+found from the start.
+        names = set(os.listdir(state)) - {"lost+found"}  # noqa: PTH208  only names are wanted
+        if names and not names & ours:
+            raise OutputError(f"{state} is not empty, and no state directory", "name a new directory, or an empty one")
 
 
 def _own_identity(ctx: click.Context, state: Path) -> Identity | None:

@@ -39,6 +39,7 @@ class Session:
         overrides: all `--set section.key=value` in order.
         identities: as given with `--identity`.
         passphrase_file: as given with `--passphrase-file`.
+        passphrase: what that file held when it was first read; standard input can be read but once.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -47,6 +48,7 @@ class Session:
     overrides: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
     passphrase_file: Path | None = None
+    passphrase: str | None = None
 
 
 def session(ctx: click.Context) -> Session:

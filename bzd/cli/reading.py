@@ -63,6 +63,8 @@ class Reading:
     def why_empty(self) -> str:
         """Why a selection held nothing: because there is nothing at all, or because of what there is."""
         spans = [contact for _, contact in self.contacts(Selection())]
+        if not spans and any(reader.problems for reader in self.readers):
+            return "no contacts could be read"
         if not spans:
             return f"there are no contacts in {'these stores' if self.several else 'this store'} yet"
         first, last = output.local(spans[0].start), output.local(max(contact.end for contact in spans))

@@ -11,7 +11,7 @@ from typing import Any
 from bzd.cli import replay_source
 from bzd.cli.replay_progress import shown
 from bzd.cli.replay_sink import Sink
-from bzd.cli.replay_source import Recording, UntilInterrupted
+from bzd.cli.replay_source import Recording, UntilStopped
 from bzd.cli.replay_summary import Replayed
 from bzd.config import LoadedConfig
 from bzd.model import Advertisement
@@ -74,12 +74,12 @@ def play(request: Request, loaded: LoadedConfig, sink: Sink, digest: Any = None)
         advertisements = replay_source.paced(advertisements, request.speed)
     advertisements = shown(advertisements, lines=request.lines or request.live)
     pipeline = Pipeline(loaded.config, scan_period_s=period.seconds)
-    with UntilInterrupted(advertisements) as stream:
+    with UntilStopped(advertisements) as stream:
         for contact in pipeline.feed(stream):
             sink.take(contact)
     for contact in pipeline.finish():
         sink.take(contact)
-    return Replayed(pipeline, recording.traces, period, time.monotonic() - begun, stream.interrupted)
+    return Replayed(pipeline, recording.traces, period, time.monotonic() - begun, stream.signal)
 
 
 def _scan_period(

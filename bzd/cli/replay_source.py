@@ -23,6 +23,12 @@ from bzd.traces import Trace, open_trace
 
 STDIN = "-"
 """Names standard input."""
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a user, a service manager and a terminal that closes ask a program to end."""
+
+
+class _StoppedError(BaseException):
+    """A signal came while the next advertisement was being waited for; like KeyboardInterrupt, no `Exception`."""
 
 
 class Recording:
@@ -132,26 +138,26 @@ def paced(
         yield advertisement
 
 
-class UntilInterrupted:
-    """Ends a stream on SIGINT, so that whoever consumes it is never interrupted in the middle of its work.
+class UntilStopped:
+    """Ends a stream on SIGINT, SIGTERM or SIGHUP, so that whoever consumes it is never cut off in its work.
 
     A signal that comes while the next advertisement is being waited for ends the stream at once; else after the one in
-    hand. A second one is Python's ordinary KeyboardInterrupt. Outside of the main thread, where Python delivers no
-    signals, it only passes the stream through.
+    hand. A second signal does what it did before. Outside of the main thread, where Python handles no signals,
+    it only passes the stream through.
 
     Attributes:
-        interrupted: whether the stream ended for that reason.
+        signal: number of the signal that ended the stream; None if none did.
     """
 
     def __init__(self, advertisements: Iterable[Advertisement]) -> None:
         self._advertisements = advertisements
         self._waiting = False
-        self._before: Any = None
-        self.interrupted = False
+        self._before: dict[int, Any] = {}
+        self.signal: int | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._stop)
+            self._before = {number: signal.signal(number, self._stop) for number in _STOPPING}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -159,24 +165,24 @@ class UntilInterrupted:
 
     def __iter__(self) -> Iterator[Advertisement]:
         source = iter(self._advertisements)
-        while not self.interrupted:
+        while self.signal is None:
             try:
                 self._waiting = True
                 advertisement = next(source, None)
                 self._waiting = False
-            except KeyboardInterrupt:
+            except _StoppedError:
                 return
             if advertisement is None:
                 return
             yield advertisement
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.interrupted = True
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
         self._restore()
         if self._waiting:
-            raise KeyboardInterrupt
+            raise _StoppedError
 
     def _restore(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        before, self._before = self._before, {}
+        for number, handler in before.items():
+            signal.signal(number, handler)

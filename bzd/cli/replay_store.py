@@ -19,8 +19,11 @@ _PIPE_DOMAIN = b"bzd.advertisements/1"
 """Begins the hash of a pipe, which is that of its advertisements, since nobody else reads its bytes."""
 
 
-def replay_into(state: Path, request: Request, loaded: LoadedConfig) -> bool:
-    """Replay into the store of a state directory; whether it was interrupted.
+def replay_into(state: Path, request: Request, loaded: LoadedConfig) -> int | None:
+    """Replay into the store of a state directory.
+
+    Returns:
+        The number of the signal that ended it early; None if none did.
 
     Raises:
         OutputError: if it is a live badge's own store, without `--force`.
@@ -35,7 +38,9 @@ def replay_into(state: Path, request: Request, loaded: LoadedConfig) -> bool:
             )
         hashes = _new_files(request, appender)
         traces = tuple(path for path in dict.fromkeys(request.traces) if path in hashes or replay_source.is_pipe(path))
-        return bool(traces) and _replay(replace(request, traces=traces), hashes, loaded, appender, state)
+        if not traces:
+            return None
+        return _replay(replace(request, traces=traces), hashes, loaded, appender, state)
 
 
 def _new_files(request: Request, appender: Appender) -> dict[str, bytes]:
@@ -54,27 +59,29 @@ def _new_files(request: Request, appender: Appender) -> dict[str, bytes]:
     return new
 
 
-def _replay(request: Request, hashes: dict[str, bytes], loaded: LoadedConfig, appender: Appender, state: Path) -> bool:
+def _replay(
+    request: Request, hashes: dict[str, bytes], loaded: LoadedConfig, appender: Appender, state: Path
+) -> int | None:
     quota = HourlyQuota(loaded.config.proximity.max_contacts_per_hour)
     sink = Store(appender, quota)
     digest = hashlib.sha256(_PIPE_DOMAIN) if request.piped else None
     appender.begin_replay()
     replayed = play(request, loaded, sink, digest)
-    if replayed.interrupted and not request.piped:
+    if replayed.signal and not request.piped:
         output.note(f"interrupted: nothing was added, {state} is as it was")
-        return True
+        return replayed.signal
     known = set(hashes.values())
     if digest is not None and replayed.pipeline.counts.reports:
         if appender.known_trace(digest.digest()) and not request.force:
             output.note("this was replayed into this store before; nothing is added (--force replays it again)")
-            return replayed.interrupted
+            return replayed.signal
         known.add(digest.digest())
     sink.finish()
     appender.finish_replay(known)
     replayed.tell(loaded.config.proximity, quota, f"sealed in {state}")
-    if replayed.interrupted:
+    if replayed.signal:
         output.note("interrupted: what was read until then is in the store")
-    return replayed.interrupted
+    return replayed.signal
 
 
 def _file_sha256(path: str) -> bytes:

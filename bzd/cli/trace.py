@@ -36,7 +36,7 @@ def trace() -> None:
     """
 
 
-@trace.command(epilog=options.examples("bzd trace info btsnoop_hci.log", "btmon -w - | bzd trace info -"))
+@trace.command(epilog=options.examples("bzd trace info btsnoop_hci.log", "bzd trace info - < capture.pcapng"))
 @trace_argument
 @time_offset_option
 @options.form_options(json="One JSON object.")

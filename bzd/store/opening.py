@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from bzd.store import container
 from bzd.store.identity import Identity
-from bzd.store.records import EndOfSegment, Record, decode
-from bzd.store.sealing import NO_DAY, Place, RecordCipher, open_key
+from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
+from bzd.store.sealing import Place, RecordCipher, open_key
 from bzd.store.segments import END_ROWS, key_range, row_range
 
-_DAY_MAX = 2**31 - 1
+_DAY_MAX = TIME_MAX_S // 86400 - 1
 _ROWS_NAMED = 8
 """Damaged rows that a problem names; a store damaged all over must not fill the screen or the memory."""
 
@@ -58,7 +58,7 @@ def segment_rows(connection: sqlite3.Connection, store_id: bytes) -> Iterator[Se
     for identifier, purpose, day, provisional in connection.execute(
         "SELECT id, purpose, day, provisional FROM segment ORDER BY id"
     ):
-        sane_day = day is None or (isinstance(day, int) and NO_DAY < day <= _DAY_MAX)
+        sane_day = day is None or (isinstance(day, int) and 0 <= day <= _DAY_MAX)
         if 0 < identifier < 2**31 and isinstance(purpose, int) and 0 <= purpose < 256 and sane_day:
             yield SegmentRow(Place(store_id, purpose, identifier, day), provisional != 0)
 

@@ -15,7 +15,7 @@ import pytest
 
 from bzd.cli.output import contact_json
 from bzd.model import Contact
-from bzd.store import open_reader
+from bzd.store import open_appender, open_reader
 from bzd.store.identity import Identity
 
 if TYPE_CHECKING:
@@ -103,6 +103,18 @@ def test_empty_is_a_sentence_that_says_why(bzd: Bzd, fill: Fill, contact: Make) 
     assert missed.json["contacts"] == []
     assert "no contacts match" in missed.err
     assert "1 contact, 2027-01-15 08:00:00 EAST to" in missed.err
+
+
+def test_what_cannot_be_read_is_not_called_absent(bzd: Bzd, contact: Make, keys: Keys, tmp_path: Path) -> None:
+    """The holder of the key recipient's identity reads no contacts, and is told that there are some."""
+    state = tmp_path / "state"
+    bzd("init", "--state", state, "--recipient", keys("admin"), "--key-recipient", keys("keeper"))
+    with open_appender(state) as appender:
+        appender.commit(add=[contact()])
+    result = bzd("contacts", "--state", state, "--identity", tmp_path / "keeper.key")
+    assert (result.code, result.out) == (0, "")
+    assert "bzd: no contacts could be read\n" in result.err
+    assert "sealed to others" in result.err
 
 
 def test_several_stores_and_files_as_one(bzd: Bzd, fill: Fill, contact: Make, keys: Keys, tmp_path: Path) -> None:

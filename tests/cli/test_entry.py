@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -116,6 +117,17 @@ def test_the_first_contacts_of_many(fill: Fill, contact: Callable[..., Contact])
     done = shell(f"set -o pipefail; {BZD} contacts --state {state} --jsonl | head -1")
     assert (done.returncode, done.stderr) == (141, b"")
     assert done.stdout.count(b"\n") == 1
+
+
+def test_data_is_utf8_in_any_locale(fill: Fill, contact: Callable[..., Contact]) -> None:
+    """What a script reads does not depend on whose shell it runs in; messages never fail to print."""
+    one, two = fill(contact(), name="one", label="T\u00fcr"), fill(contact(), name="two")
+    states = f"--state {one} --state {two} --state missing\u2603"
+    done = shell(f"PYTHONIOENCODING=ascii {BZD} contacts --state {one} --state {two} --jsonl")
+    assert {json.loads(line)["store"] for line in done.stdout.splitlines()} == {"T\u00fcr", "two"}
+    done = shell(f"PYTHONIOENCODING=ascii {BZD} contacts {states}")
+    assert (done.returncode, done.stdout) == (6, b"")
+    assert b"there is no store at missing\\u2603" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,17 @@ def test_the_user_s_own_directory(bzd: Bzd, tmp_path: Path) -> None:
     assert bzd("init").code == 0
     assert (tmp_path / "home/.local/state/bzd/store.sqlite").exists()
     assert bzd("contacts").code == 0
+
+
+def test_a_folder_of_other_things_is_left_alone(bzd: Bzd, tmp_path: Path) -> None:
+    """A home directory does not become a state directory with mode 0700 by a slip; an empty folder may."""
+    home, empty = tmp_path / "home", tmp_path / "empty"
+    home.mkdir(mode=0o755)
+    empty.mkdir(mode=0o755)
+    (home / "letter").write_text("dear")
+    result = bzd("init", "--state", home)
+    assert result.code == 5
+    assert "is not empty, and no state directory" in result.err
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    assert [path.name for path in home.iterdir()] == ["letter"]
+    assert bzd("init", "--state", empty).code == 0

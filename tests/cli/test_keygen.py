@@ -12,7 +12,7 @@ import pytest
 from bzd.store.identity import Identity, PublicKey
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Bzd
+    from tests.cli.conftest import Bzd, Fill
 
 
 def test_identity_and_public_key_lie_side_by_side(bzd: Bzd, tmp_path: Path) -> None:
@@ -81,3 +81,15 @@ def test_passphrase_without_a_terminal(bzd: Bzd, tmp_path: Path) -> None:
     result = bzd("keygen", "-o", tmp_path / "a.key", "--passphrase")
     assert result.code == 7
     assert "--passphrase-file" in result.err
+
+
+def test_one_passphrase_on_stdin_opens_several_identities(bzd: Bzd, tmp_path: Path, fill: Fill) -> None:
+    """Scripts need no file for it, and what was read from stdin once is used for all."""
+    for name in ("a", "b"):
+        done = bzd("keygen", "-o", tmp_path / f"{name}.key", "--passphrase-file", "-", stdin=b"correct horse\n")
+        assert done.code == 0
+    state = fill(recipients=[tmp_path / "b.pub"])
+    identities = ["--identity", tmp_path / "a.key", "--identity", tmp_path / "b.key"]
+    words = ["contacts", "--state", state, *identities, "--passphrase-file", "-"]
+    assert bzd(*words, stdin=b"correct horse").code == 0
+    assert bzd(*words, stdin=b"wrong").code == 7

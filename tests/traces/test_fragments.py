@@ -42,6 +42,6 @@ def test_a_flood_of_beginnings_is_bounded() -> None:
     fragments = Fragments(counts)
     for number in range(10_000):
         fragments.join(number, 1.0, b"x", INCOMPLETE)
-    assert len(fragments._pending) <= 64
+    assert len(fragments.pending) <= 64
     fragments.finish()
     assert counts.lost_fragments == 10_000
