@@ -56,8 +56,8 @@ def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:
     """The scenarios of a run.
 
     Args:
-        only: names (`smoke`) or titles (`smoke/legacy`); if there are any, these alone.
-        everything: all of them, and not only the quick ones with legacy controllers.
+        only: names (`smoke`) or titles (`smoke/legacy`); if there are any, these alone, be they quick or not.
+        everything: with both kinds of controller and not only legacy ones, and not only the quick ones.
 
     Raises:
         ValueError: if a name fits none.
@@ -66,13 +66,10 @@ def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:
     for name in only:
         if not any(name in (scenario.name, scenario.title) for scenario in known):
             raise ValueError(f"no scenario {name} (there are {', '.join(sorted({each.name for each in known}))})")
+    kinds = [each for each in known if everything or each.kind == "legacy"]
     if only:
-        return [each for each in known if each.title in only or (each.name in only and _wanted(each, everything))]
-    return [each for each in known if _wanted(each, everything)]
-
-
-def _wanted(scenario: Scenario, everything: bool) -> bool:  # noqa: FBT001  a filter's two conditions
-    return everything or (scenario.quick and scenario.kind == "legacy")
+        return [each for each in kinds if each.name in only] + [each for each in known if each.title in only]
+    return [each for each in kinds if everything or each.quick]
 
 
 def _read(path: Path) -> list[Scenario]:

@@ -36,6 +36,8 @@ def test_only() -> None:
     """A scenario is named alone or with a kind of controller; an unknown name is an error that lists the known."""
     assert [each.title for each in plan.select(["smoke"], everything=True)] == ["smoke/legacy", "smoke/extended"]
     assert [each.title for each in plan.select(["smoke/extended"], everything=False)] == ["smoke/extended"]
+    slow = next(each for each in plan.scenarios() if not each.quick)
+    assert [each.title for each in plan.select([slow.name], everything=False)] == [f"{slow.name}/legacy"]
     with pytest.raises(ValueError, match=r"no scenario smok \(there are .*smoke"):
         plan.select(["smok"], everything=False)
 

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.e2e.host.shell import step
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout."""
@@ -17,6 +21,19 @@ def folder() -> Path:
     """`bzd-e2e` in the user's cache (XDG base directory specification: ~/.cache unless XDG_CACHE_HOME says other)."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "bzd-e2e"
+
+
+@contextmanager
+def reserved() -> Iterator[None]:
+    """Keep other runs on this machine waiting: they share the cache, and two guests at once are too slow."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            step("waiting for another run to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def fingerprint(paths: Iterable[Path], *more: str) -> str:

@@ -66,10 +66,11 @@ def _run(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
         print(verdict.summary())
         return 0
     try:
-        for suite in SUITES:
-            if options.suite in (None, suite.name):
-                with _output(options.output, suite) as output:
-                    _run_suite(suite, _script(options.shell, scenarios), output, verdict, _limit(scenarios))
+        with cache.reserved():
+            for suite in SUITES:
+                if options.suite in (None, suite.name):
+                    with _output(options.output, suite) as output:
+                        _run_suite(suite, _script(options.shell, scenarios), output, verdict, _limit(scenarios))
     except BuildError as error:
         print(f"run: error: {error}", file=sys.stderr)
         return 2
