@@ -6,7 +6,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 _START = time.monotonic()
@@ -50,8 +49,3 @@ def make_disk(image: Path, tree: Path, *, spare_mib: int) -> None:
 
 def _end(text: str, lines: int = 30) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
-
-
-def words(text: str) -> Sequence[str]:
-    """The words of a text, lines that begin with # left out."""
-    return [word for line in text.splitlines() if not line.startswith("#") for word in line.split()]

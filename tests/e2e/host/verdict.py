@@ -16,7 +16,6 @@ class Verdict:
         passed: number of PASS lines.
         failures: the FAIL lines, each with the suite it is from.
         skipped: number of SKIP lines.
-        sections: the lines between `BEGIN` and `END`, by title and suite: tables for the documentation.
     """
 
     passed: int = 0
