@@ -47,6 +47,7 @@ CLOSE_TIMEOUT_S = 1.0
 """Ending must fit into the 2 s that the service has for it; BlueZ drops what belongs to a client that left the bus."""
 
 _DBUS = "org.freedesktop.DBus"
+_CAME_OR_WENT = ("InterfacesAdded", "InterfacesRemoved")
 _STANDING = {"Powered", "PowerState", "Discoverable", "Connectable"}
 """Properties whose change may mend a trouble; Discovering is none of them, since each try of ours changes it."""
 
@@ -102,6 +103,10 @@ class Radio:
         self._heard_at = 0.0
         self._silence = SILENCE_S
         self._gap_since: float | None = None
+        self._best_mode = ""
+        """Of this bluetoothd; empty where it has to be asked."""
+        self._slot_unknown = False
+        """Who else advertises has to be asked, once there is time for it."""
         self._state = RadioState(self._adapter, scan=self._scanner.counts)
 
     @property
@@ -175,16 +180,20 @@ class Radio:
         if self._state.paused:
             await self._silence_all()
             return POLL_S
-        return min(await self._advertise(), await self._listen())
+        wait = min(await self._advertise(), await self._listen())
+        if self._slot_unknown and self._advertiser.registered:
+            await self._judge_slot()
+        return wait
 
     async def _connect(self) -> None:
         if self._bus.connected:
             return
         self._lost()
+        self._scanner.abandon()
         await self._bus.connect(self._wake.set)
         await self._bus.watch(sender=_DBUS, member="NameOwnerChanged", arg0=BLUEZ)
         await self._bus.watch(sender=BLUEZ, interface=PROPERTIES, member="PropertiesChanged", path=self._path)
-        for member in ("InterfacesAdded", "InterfacesRemoved"):
+        for member in _CAME_OR_WENT:
             # Of this one path only: every stranger's device is an object too.
             await self._bus.watch(sender=BLUEZ, interface=OBJECT_MANAGER, member=member, arg0path=self._path)
 
@@ -237,7 +246,7 @@ class Radio:
         self._state.rotations += 1
         self._advertise_retry.reset()
         self._troubles.clear("advertise", self._now(), "advertising")
-        await self._judge_slot()
+        self._slot_unknown = True
         return self._broadcast.wait_s()
 
     async def _replace(self, broadcast: Broadcast) -> None:
@@ -258,6 +267,7 @@ class Radio:
 
     async def _judge_slot(self) -> None:
         """Notice another program's advertisement: a legacy controller then shows each only half of the time."""
+        self._slot_unknown = False
         with suppress(BusFailure):
             manager = await self._bus.properties(self._path, ADVERTISING_MANAGER)
             self._state.active_instances = manager.get("ActiveInstances")
@@ -298,14 +308,16 @@ class Radio:
             hint = "scan.mode = auto takes the passive mode here, which sends nothing"
             raise RadioError(f"scan mode {mode} shows the public address of adapter {self._adapter}", hint)
         if mode == "auto":
-            mode = "passive" if self._leaky else await self._scanner.best_mode()
+            self._best_mode = self._best_mode or await self._scanner.best_mode()
+            mode = "passive" if self._leaky else self._best_mode
         self._scan_stale, self._deaf_since = False, None
         try:
             await self._scanner.start(mode)
         except RadioError:
             if mode != "full" or self._wanted_mode != "auto":
                 raise
-            await self._scanner.start("active")
+            self._best_mode = "active"
+            await self._scanner.start(self._best_mode)
         now = self._now()
         self._heard_at = now
         if self._gap_since is not None:
@@ -326,10 +338,12 @@ class Radio:
         try:
             await self._advertiser.unregister()
         except BusFailure as failure:
-            if not self._bus.connected:
-                self._advertiser.forget()
             _log.debug("%s", failure)
-        await self._scanner.stop()
+        if self._bus.connected:
+            await self._scanner.stop()
+        else:
+            self._advertiser.forget()
+            self._scanner.abandon()
         self._gap_since = None
 
     def _lost(self) -> None:
@@ -337,6 +351,7 @@ class Radio:
         if self._properties is not None:
             self._state.restarts += 1
         self._properties = None
+        self._best_mode = ""
         self._advertiser.forget()
         self._scan_stale = True
         self._state.active_instances = None
@@ -351,13 +366,14 @@ class Radio:
     def _signal(self, signal: Signal) -> None:
         if signal.member == "PropertiesChanged" and signal.path == self._path:
             self._changed(signal.body[0], signal.body[1])
-        elif signal.member == "NameOwnerChanged" or ADAPTER in signal.body[1]:
+        elif signal.member == "NameOwnerChanged" or (signal.member in _CAME_OR_WENT and ADAPTER in signal.body[1]):
             self._lost()
             self._wake.set()
 
     def _changed(self, interface: str, changed: dict[str, Any]) -> None:
         if interface == ADVERTISING_MANAGER and "ActiveInstances" in changed:
-            self._state.active_instances = changed["ActiveInstances"]
+            self._slot_unknown = True
+            self._wake.set()
         if interface != ADAPTER or self._properties is None:
             return
         self._properties.update(changed)

@@ -101,18 +101,18 @@ class Troubles:
         if known is not None and known[0] == text:
             return
         self._present[area] = (text, now if known is None else known[1])
-        if now - self._told.get((area, text), float("-inf")) >= _REPEAT_S:
-            self._told[area, text] = now
+        if self._is_news(area, text, now):
             self._log.warning("%s", text)
 
     def clear(self, area: str, now: float, word: str) -> None:
         """All is well in an area again; `word` says what works."""
         known = self._present.pop(area, None)
-        if known is None:
-            return
-        text, since = known
-        if self._told.get((area, text)) is not None and self._told.get((area, word), float("-inf")) <= since:
-            self._told[area, word] = now
-            self._log.info("%s again after %.0f s", word, now - since)
-        for key in [key for key, told in self._told.items() if now - told >= _REPEAT_S]:
-            del self._told[key]
+        if known is not None and self._is_news(area, word, now):
+            self._log.info("%s again after %.0f s", word, now - known[1])
+
+    def _is_news(self, area: str, text: str, now: float) -> bool:
+        self._told = {key: told for key, told in self._told.items() if now - told < _REPEAT_S}
+        if (area, text) in self._told:
+            return False
+        self._told[area, text] = now
+        return True

@@ -8,8 +8,8 @@ The rules:
 - Every advertisement takes an interval that none had before under its key: the current one, else one up to 6 ahead
   (recovery may need several within one interval; matching tolerates two hours), else there is a new key.
 - When the clock goes back there is a new key, since nobody can say any more which intervals were used.
-- A key ends at UTC midnight. A new one begins with the current interval if the one before was not used in it, else,
-  or where that is not known (after a start), with the next, so that the older can be cut there and none overlap.
+- A key ends at UTC midnight. A new one begins where the one before was not used yet, or if that is not known (after a
+  start) or too far ahead, with the next interval; the older one is cut there, so that none overlap.
 
 The random life is counted in boot time, which nothing sets; intervals and keys follow the wall clock, and if that
 jumps away from the interval that is on air, the rotation is due at once.
@@ -138,7 +138,8 @@ class Rotation:
         return Turn(self._key, interval)
 
     def _under_a_new_key(self, now: int) -> Turn:
-        first = now if self._used is not None and self._used < now else now + 1
+        used = now if self._used is None else self._used
+        first = max(now, used + 1) if used - now < AHEAD else now + 1
         step = self._protocol.interval_s
         start = float(first * step)
         secret = self._draw(self._protocol.key_bytes)

@@ -28,7 +28,7 @@ from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPattern
 from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import BleakDBusError, BleakError
+from bleak.exc import BleakDBusError
 
 from bzd.clock import Clock
 from bzd.errors import RadioError
@@ -137,7 +137,7 @@ class Scanner:
             if not isinstance(error, Exception):
                 raise
             if _in_progress(error):
-                await forget_sessions()
+                forget_sessions()
             # Of any kind: bleak lets KeyError and AssertionError through when bluetoothd goes away at a bad moment.
             raise RadioError(f"scanning on adapter {self._adapter} cannot start: {_reason(error)}") from error
         self._scanner = scanner
@@ -149,6 +149,13 @@ class Scanner:
         if scanner is not None:
             await _close(scanner)
         await self._drop_monitor()
+
+    def abandon(self) -> None:
+        """The bus is gone: there is nothing left to stop, and nobody to tell."""
+        if self._scanner is not None:
+            self._scanner = None
+            forget_sessions()
+        self._monitored = False
 
     async def _drop_monitor(self) -> None:
         if self._monitored:
@@ -193,19 +200,17 @@ class Scanner:
         return before is None or payload[0] is not before[0] or payload[1] is not before[1]
 
 
-async def forget_sessions() -> None:
-    """Make bluetoothd forget every scan of this process, by closing bleak's connection to the bus.
+def forget_sessions() -> None:
+    """Give up bleak's connection to the bus with all its scans, so that the next scan begins on a new one.
 
-    A StartDiscovery that was not answered in time may have begun a session that bleak knows nothing of; from then on
-    bluetoothd answers InProgress for ever. It drops all sessions of a client that leaves the bus; bleak connects anew.
+    For two cases that bleak has no way out of. A StartDiscovery that was not answered in time may have begun a session
+    that bleak knows nothing of; from then on bluetoothd answers InProgress for ever, but it drops all sessions of a
+    client that leaves the bus. And after a restart of dbus-daemon, stopping a scan writes into a closed socket.
     """
-    from bleak.backends.bluezdbus.manager import get_global_bluez_manager  # noqa: PLC0415  imports only on Linux
+    from bleak.backends.bluezdbus import manager  # noqa: PLC0415  imports only on Linux
 
-    try:
-        manager = await get_global_bluez_manager()
-    except (BleakError, OSError, EOFError):
-        return
-    if (connection := manager._bus) is not None:  # noqa: SLF001  bleak has no public way to do it
+    forgotten = manager._global_instances.pop(asyncio.get_running_loop(), None)  # noqa: SLF001  no public way
+    if forgotten is not None and (connection := forgotten._bus) is not None:  # noqa: SLF001
         connection.disconnect()
 
 
