@@ -45,6 +45,7 @@ START_TIMEOUT_S = 15.0
 """As long as habluetooth waits: the kernel may have to power up the controller's scanner first."""
 
 _UNKNOWN_RSSI_DBM = -127
+_IN_PROGRESS_MAX = 3
 _KNOWN_DEVICES = 4096
 """Devices whose last payload is remembered. BlueZ itself forgets a stranger after 30 s, and 500 badges saturate it."""
 _FLAGS = (0x00, 0x02, 0x04, 0x06, 0x18, 0x1A, 0x1B)
@@ -100,6 +101,7 @@ class Scanner:
         self._sink = sink
         self._scanner: BleakScanner | None = None
         self._monitored = False
+        self._in_progress = 0
         self._payloads: OrderedDict[str, tuple[object, object]] = OrderedDict()
         self.mode = ""
         self.counts = ScanCounts()
@@ -136,11 +138,11 @@ class Scanner:
             await self._drop_monitor()
             if not isinstance(error, Exception):
                 raise
-            if _in_progress(error):
-                forget_sessions()
+            self._count_in_progress(error)
             # Of any kind: bleak lets KeyError and AssertionError through when bluetoothd goes away at a bad moment.
             raise RadioError(f"scanning on adapter {self._adapter} cannot start: {_reason(error)}") from error
         self._scanner = scanner
+        self._in_progress = 0
         self.counts.restarts += 1
 
     async def stop(self) -> None:
@@ -149,6 +151,17 @@ class Scanner:
         if scanner is not None:
             await _close(scanner)
         await self._drop_monitor()
+
+    def _count_in_progress(self, error: Exception) -> None:
+        """After InProgress the third time running, suspect a session of ours that bleak does not know of.
+
+        The first few are as a rule the kernel's, still busy with the scan of a bluetoothd that was killed.
+        """
+        busy = isinstance(error, BleakDBusError) and error.dbus_error == "org.bluez.Error.InProgress"
+        self._in_progress = self._in_progress + 1 if busy else 0
+        if self._in_progress >= _IN_PROGRESS_MAX:
+            self._in_progress = 0
+            forget_sessions()
 
     def abandon(self) -> None:
         """The bus is gone: there is nothing left to stop, and nobody to tell."""
@@ -276,11 +289,7 @@ def _data(parts: _Parts) -> bytes:
     )
 
 
-def _in_progress(error: BaseException) -> bool:
-    return isinstance(error, BleakDBusError) and error.dbus_error == "org.bluez.Error.InProgress"
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "bluetoothd does not answer"
-    return str(error) or type(error).__name__
+    return str(error).strip() or type(error).__name__
