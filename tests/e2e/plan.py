@@ -2,8 +2,11 @@
 """The scenarios: which there are, what each one proves, and with which kind of controller it runs.
 
 A scenario is a module of `tests.e2e.scenarios`. The first line of its docstring says what it proves; it defines
-`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK` and `LIMIT_S`. Modules are read, not
-imported, so that the host needs nothing that a scenario needs.
+`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK` and `LIMIT_S`. If it also defines
+`async def after_cut(bed)`, it has a guest of its own with a disk at /var/lib/bzd that is kept: when `run` calls
+`bed.cut()` the guest loses its power, is booted again, and runs `after_cut`.
+
+Modules are read, not imported, so that the host needs nothing that a scenario needs.
 """
 
 from __future__ import annotations
@@ -22,6 +25,12 @@ DEFAULT_LIMIT_S = 120.0
 """Seconds after which a scenario is stopped, unless it sets `LIMIT_S`."""
 
 
+CUT = "CUT"
+"""The line by which a guest asks for its power to fail."""
+AFTER_CUT = "--after-cut"
+"""The option by which the guest is told to go on after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One scenario with one kind of controller.
@@ -31,7 +40,8 @@ class Scenario:
         kind: kind of the controllers, one of KINDS.
         proves: what it proves, in a line.
         quick: whether it belongs to a quick run.
-        limit_s: seconds that it may take.
+        limit_s: seconds that it may take, from each boot.
+        cut: whether the power fails in the middle of it.
     """
 
     name: str
@@ -39,6 +49,7 @@ class Scenario:
     proves: str
     quick: bool
     limit_s: float
+    cut: bool = False
 
     @property
     def title(self) -> str:
@@ -82,7 +93,8 @@ def _read(path: Path) -> list[Scenario]:
     }
     kinds = settings.get("CONTROLLERS", KINDS)
     quick, limit_s = settings.get("QUICK", True), settings.get("LIMIT_S", DEFAULT_LIMIT_S)
-    return [Scenario(path.stem, kind, proves, quick, limit_s) for kind in kinds]
+    cut = any(isinstance(node, ast.AsyncFunctionDef) and node.name == "after_cut" for node in tree.body)
+    return [Scenario(path.stem, kind, proves, quick, limit_s, cut) for kind in kinds]
 
 
 _SETTINGS = ("CONTROLLERS", "QUICK", "LIMIT_S")

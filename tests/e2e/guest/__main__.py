@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs scenarios one after the other in the guest: `python -m tests.e2e.guest smoke/legacy …`.
+"""Runs scenarios one after the other in the guest: `python -m tests.e2e.guest [--after-cut] smoke/legacy …`.
 
 Each has a process of its own, is killed with all its children when its time is over, and leaves the journal of what
 went wrong.
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.e2e.plan import Scenario, scenarios
+from tests.e2e.plan import AFTER_CUT, Scenario, scenarios
 
 _JOURNAL_LINES = 40
 
@@ -23,13 +23,15 @@ _JOURNAL_LINES = 40
 def main(titles: Sequence[str]) -> int:
     """Run the named scenarios; returns 0 if all passed, else 1."""
     known = {scenario.title: scenario for scenario in scenarios()}
-    return int(any([_failed(known[title]) for title in titles]))  # noqa: C419  all of them, not up to the first
+    part = "after_cut" if AFTER_CUT in titles else "run"
+    chosen = [known[title] for title in titles if title != AFTER_CUT]
+    return int(any([_failed(scenario, part) for scenario in chosen]))  # noqa: C419  all, not up to the first
 
 
-def _failed(scenario: Scenario) -> bool:
+def _failed(scenario: Scenario, part: str) -> bool:
     started, since = time.monotonic(), time.time()
     print(f"{scenario.title}: {scenario.proves}", flush=True)
-    command = [sys.executable, "-u", "-m", "tests.e2e.guest.one", scenario.title]
+    command = [sys.executable, "-u", "-m", "tests.e2e.guest.one", scenario.title, part]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         status = process.wait(scenario.limit_s)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.guest import bluez
+from tests.e2e.plan import CUT
 from tests.e2e.vhci import control
 
 JOB = Path("/run/e2e/job")
@@ -98,6 +99,10 @@ class Bed:
         stats = await self.radio("stats")
         found: dict[str, Any] = stats["controllers"][str(number)]
         return found
+
+    def cut(self) -> None:
+        """Let the power fail, within milliseconds; the scenario may go on until it does."""
+        _say(CUT)
 
     def leave(self, file: Path) -> None:
         """Leave a file to the host."""
