@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dbus_next.aio.message_bus import MessageBus
-from dbus_next.constants import BusType, MessageType
+from dbus_next.constants import BusType, MessageFlag, MessageType
 from dbus_next.errors import DBusError
 from dbus_next.message import Message
 from dbus_next.signature import Variant
@@ -144,6 +144,8 @@ class Bus:
     ) -> Any:
         """Call a method and return its first result, None if it has none.
 
+        A service that does not run is not started by it: who stopped bluetoothd would be surprised.
+
         Raises:
             BusFailure: if it fails, is not answered within `timeout_s` seconds, or the bus is gone.
         """
@@ -157,6 +159,7 @@ class Bus:
             member=member,
             signature=signature,
             body=[_wrapped(value) for value in body],
+            flags=MessageFlag.NO_AUTOSTART,
         )
         try:
             async with asyncio.timeout(timeout_s):
@@ -188,6 +191,14 @@ class Bus:
             if failure.name == _NO_OWNER:
                 return None
             raise
+
+    async def activate(self, name: str) -> None:
+        """Ask for a service to be started.
+
+        Raises:
+            BusFailure: as `call`; also if the service is not one that may be started.
+        """
+        await self.call(_DBUS_PATH, _DBUS, "StartServiceByName", "su", name, 0, destination=_DBUS)
 
     async def watch(self, **match: str) -> None:
         """Ask for signals, by the keys of a match rule (D-Bus specification, "Match Rules").

@@ -28,13 +28,14 @@ from bzd.clock import Clock
 from bzd.config import Config
 from bzd.errors import BzdError, RadioError
 from bzd.model import Advertisement
-from bzd.radio.adapter import ADAPTER, MAIN_CONF, Adapter, check, privacy_setting
+from bzd.radio.adapter import MAIN_CONF
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.broadcast import Broadcast
-from bzd.radio.bus import BLUEZ, OBJECT_MANAGER, PROPERTIES, Bus, BusFailure, Signal
+from bzd.radio.bus import BusFailure
 from bzd.radio.recovery import Backoff, DutyCycle, Troubles
 from bzd.radio.scanner import Scanner
 from bzd.radio.state import RadioState
+from bzd.radio.watch import Loss, Watch
 
 POLL_S = 5.0
 """Longest sleep of the supervisor; clocks may be set, and a suspended machine's timers stand still."""
@@ -46,8 +47,6 @@ SILENCE_MAX_S = 3600.0
 CLOSE_TIMEOUT_S = 1.0
 """Ending must fit into the 2 s that the service has for it; BlueZ drops what belongs to a client that left the bus."""
 
-_DBUS = "org.freedesktop.DBus"
-_CAME_OR_WENT = ("InterfacesAdded", "InterfacesRemoved")
 _STANDING = {"Powered", "PowerState", "Discoverable", "Connectable"}
 """Properties whose change may mend a trouble; Discovering is none of them, since each try of ours changes it."""
 
@@ -84,17 +83,14 @@ class Radio:
         self._broadcast = broadcast
         self._sink = sink
         self._leaky = leaky
-        self._main_conf = main_conf
         self._wake = asyncio.Event()
-        self._bus = Bus(self._signal)
+        self._watch = Watch(self._adapter, main_conf, self._lost, self._changed)
+        self._bus = self._watch.bus
         self._advertiser = Advertiser(self._bus, self._path, self.rotate)
         self._scanner = Scanner(self._bus, self._adapter, clock, self._heard)
         self._duty = DutyCycle(config.scan.period_s, config.scan.window_s, random or SystemRandom())
         self._troubles = Troubles(_log)
         self._retry, self._advertise_retry, self._scan_retry = Backoff(), Backoff(), Backoff()
-        self._privacy = ""
-        self._properties: dict[str, Any] | None = None
-        """Of the adapter, kept up to date by signals; None where they have to be read."""
         self._renew = False
         """The advertisement must be replaced before anything else: the adapter was off, or somebody asked."""
         self._scan_stale = False
@@ -168,8 +164,7 @@ class Radio:
         if (wait := self._retry.wait_s(now)) > 0:
             return wait
         try:
-            await self._connect()
-            await self._look()
+            await self._watch.ready(broadcasting=self._broadcast is not None)
         except RadioError as error:
             self._troubles.report("radio", f"{error}; {error.hint}", now)
             await self._silence_all()
@@ -184,47 +179,6 @@ class Radio:
         if self._slot_unknown and self._advertiser.registered:
             await self._judge_slot()
         return wait
-
-    async def _connect(self) -> None:
-        if self._bus.connected:
-            return
-        self._lost()
-        self._scanner.abandon()
-        await self._bus.connect(self._wake.set)
-        await self._bus.watch(sender=_DBUS, member="NameOwnerChanged", arg0=BLUEZ)
-        await self._bus.watch(sender=BLUEZ, interface=PROPERTIES, member="PropertiesChanged", path=self._path)
-        for member in _CAME_OR_WENT:
-            # Of this one path only: every stranger's device is an object too.
-            await self._bus.watch(sender=BLUEZ, interface=OBJECT_MANAGER, member=member, arg0path=self._path)
-
-    async def _look(self) -> None:
-        """Make sure that the adapter is there, on, and fit for a badge.
-
-        Raises:
-            RadioError: if it is not.
-        """
-        if self._properties is None:
-            self._properties = await self._read()
-            self._privacy = privacy_setting(self._main_conf)
-        adapter = Adapter.from_properties(self._properties)
-        if not adapter.powered:
-            blocked = f"`rfkill unblock bluetooth` lets adapter {self._adapter} on the air again"
-            off = f"`bluetoothctl power on` turns adapter {self._adapter} on"
-            why = "blocked by rfkill" if adapter.blocked else "off"
-            raise RadioError(f"adapter {self._adapter} is {why}", blocked if adapter.blocked else off)
-        if self._broadcast is not None:
-            check(self._adapter, adapter, self._privacy)
-
-    async def _read(self) -> dict[str, Any]:
-        if await self._bus.owner(BLUEZ) is None:
-            raise RadioError("bluetoothd is not running", "`systemctl start bluetooth` starts it")
-        try:
-            return await self._bus.properties(self._path, ADAPTER)
-        except BusFailure as failure:
-            if ".Error.Unknown" not in failure.name and ".Error.InvalidArgs" not in failure.name:
-                raise
-            hint = "`bluetoothctl list` shows the adapters; name another with radio.adapter"
-            raise RadioError(f"there is no adapter {self._adapter}", hint) from failure
 
     async def _advertise(self) -> float:
         """Rotate if it is time to; return seconds until it is."""
@@ -346,16 +300,18 @@ class Radio:
             self._scanner.abandon()
         self._gap_since = None
 
-    def _lost(self) -> None:
+    def _lost(self, loss: Loss) -> None:
         """BlueZ, the adapter or the bus went away, and with it all that was registered there."""
-        if self._properties is not None:
+        if loss is not Loss.ADAPTER:
+            self._scanner.abandon()
+        if loss is not Loss.NOTHING:
             self._state.restarts += 1
-        self._properties = None
         self._best_mode = ""
         self._advertiser.forget()
         self._scan_stale = True
         self._state.active_instances = None
         self._hope()
+        self._wake.set()
 
     def _heard(self, advertisement: Advertisement) -> None:
         self._state.last_heard = advertisement.time
@@ -363,20 +319,9 @@ class Radio:
         self._silence = SILENCE_S
         self._sink(advertisement)
 
-    def _signal(self, signal: Signal) -> None:
-        if signal.member == "PropertiesChanged" and signal.path == self._path:
-            self._changed(signal.body[0], signal.body[1])
-        elif signal.member == "NameOwnerChanged" or (signal.member in _CAME_OR_WENT and ADAPTER in signal.body[1]):
-            self._lost()
-            self._wake.set()
-
     def _changed(self, interface: str, changed: dict[str, Any]) -> None:
-        if interface == ADVERTISING_MANAGER and "ActiveInstances" in changed:
+        if interface == ADVERTISING_MANAGER:
             self._slot_unknown = True
-            self._wake.set()
-        if interface != ADAPTER or self._properties is None:
-            return
-        self._properties.update(changed)
         if changed.get("Powered") is False:
             self._renew = self._scan_stale = True
         if "Discovering" in changed:

@@ -53,6 +53,8 @@ _FLAGS = (0x00, 0x02, 0x04, 0x06, 0x18, 0x1A, 0x1B)
 (bluez/bluez#652), so that the passive mode has to match these; what has no flags is then not heard."""
 
 _log = logging.getLogger(__name__)
+# Bleak warns whenever its connection ends, which is here mostly on purpose; the radio tells of the real losses itself.
+logging.getLogger("bleak.backends.bluezdbus.manager").setLevel(logging.ERROR)
 
 
 @dataclass(slots=True)
@@ -137,6 +139,7 @@ class Scanner:
             await _close(scanner)
             await self._drop_monitor()
             if not isinstance(error, Exception):
+                forget_sessions()
                 raise
             self._count_in_progress(error)
             # Of any kind: bleak lets KeyError and AssertionError through when bluetoothd goes away at a bad moment.
@@ -164,7 +167,7 @@ class Scanner:
             forget_sessions()
 
     def abandon(self) -> None:
-        """The bus is gone: there is nothing left to stop, and nobody to tell."""
+        """Bluetoothd or the bus is gone: there is nothing left to stop, and nobody to tell."""
         if self._scanner is not None:
             self._scanner = None
             forget_sessions()
@@ -216,9 +219,10 @@ class Scanner:
 def forget_sessions() -> None:
     """Give up bleak's connection to the bus with all its scans, so that the next scan begins on a new one.
 
-    For two cases that bleak has no way out of. A StartDiscovery that was not answered in time may have begun a session
-    that bleak knows nothing of; from then on bluetoothd answers InProgress for ever, but it drops all sessions of a
-    client that leaves the bus. And after a restart of dbus-daemon, stopping a scan writes into a closed socket.
+    For three cases that bleak has no way out of. A StartDiscovery that was not waited for may have begun a session that
+    bleak knows nothing of; from then on bluetoothd answers InProgress for ever, but it drops all sessions of a client
+    that leaves the bus. After a restart of dbus-daemon, stopping a scan writes into a closed socket. And when
+    bluetoothd was stopped, stopping a scan would have it started again by the bus.
     """
     from bleak.backends.bluezdbus import manager  # noqa: PLC0415  imports only on Linux
 

@@ -20,6 +20,7 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
 <busconfig>
   <type>system</type>
   <listen>unix:path={socket}</listen>
+  <servicedir>{folder}</servicedir>
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
@@ -36,7 +37,11 @@ class SystemBus:
     def __init__(self, folder: Path) -> None:
         self._config = folder / "bus.conf"
         self.socket = folder / "bus"
-        self._config.write_text(_CONFIG.format(socket=self.socket), encoding="utf-8")
+        self.activated = folder / "activated"
+        """Exists once the bus was made to start bluetoothd."""
+        service = f"[D-BUS Service]\nName=org.bluez\nExec=/usr/bin/touch {self.activated}\nUser=root\n"
+        (folder / "org.bluez.service").write_text(service, encoding="utf-8")
+        self._config.write_text(_CONFIG.format(socket=self.socket, folder=folder), encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -165,6 +165,7 @@ def test_back_after_bluetoothd_was_killed(system_bus: SystemBus) -> None:
             await bed.bluez.stop()
             await until(lambda: "bluetoothd is not running" in bed.radio.state.troubles.get("radio", ""))
             await asyncio.sleep(1)
+            assert not system_bus.activated.exists(), "whoever stopped it meant it"
             await bed.bluez.start()
             await bed.up()
             bed.bluez.report("3A:00:00:00:00:01", -50, {_UUID: bytes(20)})
@@ -172,6 +173,21 @@ def test_back_after_bluetoothd_was_killed(system_bus: SystemBus) -> None:
             assert len(bed.heard) == 1
             assert len(set(bed.bluez.aired)) == len(bed.bluez.aired) == 2
             assert bed.radio.state.restarts == 1
+
+    run(scenario)
+
+
+def test_a_bluetoothd_that_crashed_is_started(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute; Debian's unit does not restart it, and a badge is left alone."""
+    monkeypatch.setattr("bzd.radio.watch.REVIVE_AFTER_S", 1.0)
+
+    async def scenario() -> None:
+        async with _bed() as bed:
+            await bed.up()
+            await bed.bluez.stop()
+            await until(system_bus.activated.exists, 10)
+            await bed.bluez.start()
+            await bed.up()
 
     run(scenario)
 
