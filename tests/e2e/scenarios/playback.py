@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import starmap
 from pathlib import Path
 
@@ -16,55 +14,39 @@ from bzd.model import Advertisement, Contact
 from bzd.pipeline import Pipeline
 from bzd.protocols import recognise
 from bzd.traces import open_trace
-from bzd.traces.writer import JsonlWriter
+from tests.e2e.guest import walk
 from tests.e2e.guest.bed import SHARED, Bed
-from tests.e2e.guest.listening import proximity_data
 from tests.e2e.guest.own import OwnScanner
 
 LIMIT_S = 240.0
 
 _WALK = Path("/run/walk.jsonl")
 _WALK_S = 30
-_WALKERS = 12
 _CAPTURE = SHARED / "data/captures/dp3t-exp25/06.btsnoop"
 """An hour of a phone that listens 4 s in 5 minutes to other phones, real exposure notifications; not ours to copy."""
 _CAPTURE_GAP_S = 0.5
 """Its silences of five minutes are cut to this; played faster instead, it would lose samples (`vhci.player.play`)."""
-_LATE_S = 0.25
+_LATE_S = 0.5
 """By so much may a report be late on its way through an emulated machine."""
+_LOST = 0.01
+"""Part of the reports that may be lost: when the machine stood still, BlueZ finds several of a device at once, and
+keeps the last."""
 _UNHEARD = 0.03
 """Part of the reports that may come while the kernel begins its scan anew, milliseconds in every 10.24 s."""
+
+_Content = tuple[object, ...]
+"""What of a report must arrive: IDs, address, its type, RSSI."""
 
 
 async def run(bed: Bed) -> None:
     """Run it."""
-    _write(_WALK, _walk())
+    walk.write(_WALK, _WALK_S)
     await bed.start(1)
     await _compare(bed, "a walk", _WALK)
     if _CAPTURE.is_file():
         await _compare(bed, "a phone's capture", _CAPTURE, _CAPTURE_GAP_S)
     else:
         bed.skip("a phone's capture", "no folder `shared` with captures beside the checkout")
-
-
-def _write(trace: Path, advertisements: Iterable[Advertisement]) -> None:
-    with trace.open("wb") as file:
-        writer = JsonlWriter(file)
-        for advertisement in advertisements:
-            writer.write(advertisement)
-
-
-def _walk() -> Iterator[Advertisement]:
-    """Badges that come nearer and go away, each at its own pace; the odd ones leave at half time."""
-    chance = random.Random(1)
-    for step in range(_WALK_S * 2):
-        for walker in range(_WALKERS):
-            if walker % 2 and step > _WALK_S:
-                continue
-            at = 1_700_000_000.0 + step / 2 + walker / 2 / _WALKERS
-            rssi = round(-65 + 12 * math.sin(step / (8 + walker)) + chance.gauss(0, 3))
-            address = f"1A:00:00:00:00:{walker:02X}"
-            yield Advertisement(at, address, "random", rssi, proximity_data(bytes([walker + 1] * 20)))
 
 
 async def _compare(bed: Bed, name: str, trace: Path, longest_gap_s: float | None = None) -> None:
@@ -78,10 +60,10 @@ async def _compare(bed: Bed, name: str, trace: Path, longest_gap_s: float | None
     reports = [each for position, each in enumerate(open_trace(str(trace))) if position not in unheard]
     expected, arrived = _recognised(reports), _recognised(scanner.heard)
     lost, invented = _content(expected) - _content(arrived), _content(arrived) - _content(expected)
-    share = f"{len(arrived)} of {len(expected)}, {invented.total()} others"
-    bed.check(f"{name}: every proximity report arrives, and nothing else", not lost and not invented, share)
-    if not lost and not invented:
-        _compare_contacts(bed, name, arrived, expected, real_time=longest_gap_s is None)
+    share = f"{lost.total()} of {len(expected)} were lost, {invented.total()} came that were none"
+    few = lost.total() <= len(expected) * _LOST
+    if bed.check(f"{name}: the proximity reports arrive, and nothing else", few and not invented, share):
+        _compare_contacts(bed, name, arrived, _without(expected, lost), real_time=longest_gap_s is None)
 
 
 def _compare_contacts(
@@ -100,12 +82,28 @@ def _compare_contacts(
         bed.check(f"{name}: and so are their times", apart <= _LATE_S, f"{apart:.3f} s apart at most")
 
 
+def _without(expected: Iterable[Advertisement], lost: Counter[_Content]) -> list[Advertisement]:
+    """What is left of a trace when reports are taken out of it."""
+    left, kept = Counter(lost), []
+    for advertisement in expected:
+        content = _content_of(advertisement)
+        if left[content]:
+            left[content] -= 1
+        else:
+            kept.append(advertisement)
+    return kept
+
+
 def _recognised(advertisements: Iterable[Advertisement]) -> list[Advertisement]:
     return [advertisement for advertisement in advertisements if recognise(advertisement.data)]
 
 
-def _content(advertisements: Iterable[Advertisement]) -> Counter[tuple[object, ...]]:
-    return Counter((recognise(each.data), each.address, each.address_type, each.rssi) for each in advertisements)
+def _content(advertisements: Iterable[Advertisement]) -> Counter[_Content]:
+    return Counter(map(_content_of, advertisements))
+
+
+def _content_of(advertisement: Advertisement) -> _Content:
+    return (recognise(advertisement.data), advertisement.address, advertisement.address_type, advertisement.rssi)
 
 
 def _contacts(advertisements: Iterable[Advertisement]) -> list[Contact]:

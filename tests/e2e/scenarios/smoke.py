@@ -8,11 +8,12 @@ import json
 import os
 from pathlib import Path
 
-from tests.e2e.guest import bluez
+from tests.e2e.guest import bluez, walk
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.listening import Listening, proximity_data
 
-_CROWD = Path("/root/crowd")
+_STATE = Path("/root/badge")
+_TRACE = Path("/root/walk.jsonl")
 _STEADY = "1A:00:00:00:00:01"
 
 
@@ -31,14 +32,14 @@ async def run(bed: Bed) -> None:
 async def _program(bed: Bed) -> None:
     version = await bluez.run("bzd", "--version")
     bed.check("bzd starts", version.startswith("bzd "), version.strip())
-    try:
-        await bluez.run("bzd", "demo", "--keep", str(_CROWD))
-        listing = json.loads(await bluez.run("bzd", "contacts", "--json", "--state", str(_CROWD / "you")))
-    except bluez.ProgramError as error:
-        bed.check("bzd demo keeps contacts in a store on disk", passed=False, detail=error)
-        return
-    bed.check("bzd demo keeps contacts in a store on disk", len(listing["contacts"]) > 0, len(listing["contacts"]))
-    mode = (_CROWD / "you").stat().st_mode & 0o777
+    shown = await bluez.run("bzd", "demo")
+    bed.check("bzd demo shows an hour among others", "contacts" in shown, f"{len(shown.splitlines())} lines")
+    walk.write(_TRACE, seconds=10)
+    await bluez.run("bzd", "init", "--state", str(_STATE))
+    await bluez.run("bzd", "replay", "--state", str(_STATE), str(_TRACE))
+    contacts = json.loads(await bluez.run("bzd", "contacts", "--json", "--state", str(_STATE)))["contacts"]
+    bed.check("a replayed trace is in a store on disk", len(contacts) == walk.BADGES, f"{len(contacts)} contacts")
+    mode = _STATE.stat().st_mode & 0o777
     bed.check("nobody else may look into it", mode == 0o700, oct(mode))
 
 
