@@ -69,7 +69,7 @@ class Bed:
             TimeoutError: if they are not powered in time.
         """
         await self.stop()
-        if self._experimental is not experimental:
+        if self._experimental is not experimental or not await bluez.running():
             await bluez.fresh(experimental=experimental)
             self._experimental = experimental
         log = JOB / f"air.{self.title.replace('/', '.')}.jsonl"

@@ -41,6 +41,15 @@ async def fresh(*, experimental: bool) -> None:
     await run("systemctl", "start", "bluetooth")
 
 
+async def running() -> bool:
+    """Whether bluetoothd lives."""
+    try:
+        await run("systemctl", "is-active", "--quiet", "bluetooth")
+    except ProgramError:
+        return False
+    return True
+
+
 async def powered(adapter: str) -> None:
     """Wait until bluetoothd has powered an adapter."""
     while await adapter_property(adapter, "Powered") != "true":  # noqa: ASYNC110  asked from outside, as a user would

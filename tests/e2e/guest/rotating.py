@@ -27,7 +27,11 @@ async def prove(bed: Bed, rotations: int, hold_s: float) -> None:
     rows = []
     for mode in OwnScanner.MODES:
         await bed.start(1)
-        gaps = await _rotate(bed, mode, rotations, hold_s)
+        try:
+            gaps = await _rotate(bed, mode, rotations, hold_s)
+        except TimeoutError as error:
+            bed.check(f"{mode}: the radio rotates", passed=False, detail=error)
+            continue
         caught = Intercept.of(await bed.radio("on_air"), 0)
         _check(bed, mode, caught, rotations + 1)
         found = (len(caught.addresses), len(caught.payloads), len(caught.requests), len(caught.linked()))

@@ -11,6 +11,9 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from bleak.exc import BleakError
+
+from bzd.errors import BzdError
 from tests.e2e.guest import bluez
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import Usage
@@ -87,7 +90,10 @@ async def run(bed: Bed) -> None:
     rows = []
     for way in _ways():
         await bed.start(1, duplicates=way.duplicates)
-        rows.append(await _measure(bed, way))
+        try:
+            rows.append(await _measure(bed, way))
+        except (BleakError, BzdError) as error:
+            bed.check(f"{way.name} can be measured", passed=False, detail=error)
     title = f"{_BADGES} badges each {_INTERVAL_S * 1000:g} ms, +-{_JITTER_DB} dB, BlueZ {await bluez.version()}"
     bed.table(f"{title}, {bed.kind} controller", _HEADER, [row.cells() for row in rows])
     for row in rows:
