@@ -74,6 +74,8 @@ class Advertiser:
     async def unregister(self) -> None:
         """Take the advertisement off the air; harmless if there is none.
 
+        The adapter must be on: bluetoothd forgets the advertisement in any case, the kernel only then.
+
         Raises:
             BusFailure: if BlueZ cannot be told; the advertisement then counts as registered still.
         """

@@ -308,7 +308,7 @@ def _result(reply: Message | None, what: str) -> Any:
     if reply is None:
         raise BusFailure(_DISCONNECTED, f"{what}: the system bus is gone")
     if reply.message_type is MessageType.ERROR:
-        text = reply.body[0] if reply.body else "it failed"
+        text = str(reply.body[0]).strip() if reply.body else "it failed"
         raise BusFailure(reply.error_name or "", f"{what}: {text}")
     return _unwrapped(reply.body[0]) if reply.body else None
 

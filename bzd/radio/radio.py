@@ -9,7 +9,9 @@ What it holds to:
 - Each rotation is: stop scanning, unregister, register a new object with a payload never used before, start scanning.
   A legacy controller refuses a new address while it scans, and no frame pairs an old ID with a new address.
 - If registering fails there is silence, and a later try with another payload; never the old ID.
-- When the adapter goes off, the advertisement is unregistered before BlueZ can revive it under a new address.
+- An adapter that is off forgets nothing: the kernel takes back no advertisement then, and sends it again under a new
+  address as soon as the adapter is on. So it is unregistered first thing when the adapter is on, not while it is off: a
+  legacy controller would otherwise have the next rolling ID on the old one's address for some milliseconds.
 - bluetoothd and the adapter may vanish and come back; the loss is noticed from the bus, not from silence, since nobody
   near is normal. A radio that hears nothing for long is restarted all the same, ever more rarely.
 """
@@ -109,7 +111,7 @@ class Radio:
     def state(self) -> RadioState:
         """How it is now."""
         state = self._state
-        state.advertising = self._advertiser.registered
+        state.advertising = self._advertiser.registered and self._watch.powered
         state.scanning = self._scanner.running and not self._scan_stale
         state.mode = self._scanner.mode
         state.troubles = self._troubles.present
@@ -288,11 +290,12 @@ class Radio:
         return True
 
     async def _silence_all(self) -> None:
-        """Off the air: the advertisement first, since BlueZ may revive it; what cannot be told now is told later."""
-        try:
-            await self._advertiser.unregister()
-        except BusFailure as failure:
-            _log.debug("%s", failure)
+        """Off the air: the advertisement first; what cannot be told now is told later."""
+        if self._watch.powered:
+            try:
+                await self._advertiser.unregister()
+            except BusFailure as failure:
+                _log.debug("%s", failure)
         if self._bus.connected:
             await self._scanner.stop()
         else:

@@ -57,6 +57,11 @@ class Watch:
         self._privacy = ""
         self._gone_since: float | None = None
 
+    @property
+    def powered(self) -> bool:
+        """Whether the adapter is known to be on."""
+        return self._properties is not None and bool(self._properties.get("Powered"))
+
     async def ready(self, *, broadcasting: bool) -> None:
         """Make sure of a bus and of an adapter that is there and on.
 

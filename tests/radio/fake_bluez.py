@@ -2,8 +2,8 @@
 """A small org.bluez on a private bus: what bzd uses of bluetoothd, with the refusals and habits that were measured.
 
 It follows BlueZ 5.66 to 5.82 where a test depends on it: a legacy controller refuses to advertise while anything
-scans; an advertisement outlives "power off" and is revived by "power on"; a client that leaves the bus takes its
-advertisements, monitors and discovery with it.
+scans; the kernel takes back no advertisement while the adapter is off, and sends what it holds when it is on again; a
+client that leaves the bus takes its advertisements, monitors and discovery with it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class FakeBluez:
         log: names of the methods that were called and not refused, in order.
         adverts: the properties of what is registered, by owner.
         aired: service data of every advertisement that ever went on air, revivals included, in order.
+        kernel: what the kernel would send, by owner; it may outlive `adverts`.
+        linked: pairs of payloads, the second of which was put into the place, and on the address, of the first.
         monitors: patterns by owner.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
@@ -56,6 +58,8 @@ class FakeBluez:
         self.log: list[str] = []
         self.adverts: dict[Owned, dict[str, Any]] = {}
         self.aired: list[bytes] = []
+        self.kernel: dict[Owned, bytes] = {}
+        self.linked: list[tuple[bytes, bytes]] = []
         self.monitors: dict[Owned, Any] = {}
         self.filters: dict[str, dict[str, Any]] = {}
         self.discovering: set[str] = set()
@@ -86,7 +90,7 @@ class FakeBluez:
         bus, self._bus = self.bus, None
         bus.disconnect()
         await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # the library leaves it bare
-        for owned in (self.adverts, self.monitors, self.filters, self.discovering, self.devices):
+        for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering, self.devices):
             owned.clear()
 
     async def tell(self, client: str, path: str, interface: str, member: str, *, tx_power: int | None = None) -> None:
@@ -108,7 +112,7 @@ class FakeBluez:
         self.discovering.clear()
         self._change({"Powered": on, "Discovering": False})
         if on:
-            self.aired += [_service_data(shown) for shown in self.adverts.values()]
+            self.aired += self.kernel.values()
         await asyncio.sleep(0)
 
     def set_adapter(self, **values: Any) -> None:
@@ -118,7 +122,7 @@ class FakeBluez:
     def unplug(self) -> None:
         """Take the adapter away."""
         self.present = False
-        for owned in (self.adverts, self.monitors, self.filters, self.discovering):
+        for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering):
             owned.clear()
         self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [PATH, [ADAPTER, ADVERTISING, MONITORS]])
 
@@ -217,7 +221,7 @@ class FakeBluez:
         return True
 
     def _gone(self, client: str) -> None:
-        for owned in (self.adverts, self.monitors):
+        for owned in (self.adverts, self.kernel, self.monitors):
             for key in [key for key in owned if key[0] == client]:
                 del owned[key]
         self.discovering.discard(client)
@@ -241,6 +245,8 @@ class FakeBluez:
         """Carry out a method; return the D-Bus error that it ends with, or an empty text."""
         if member == "UnregisterAdvertisement":
             known = self.adverts.pop((sender, body[0]), None) is not None
+            if self.adapter["Powered"][1]:
+                self.kernel.pop((sender, body[0]), None)
             self._instances()
             return "" if known else "org.bluez.Error.DoesNotExist"
         if not self.adapter["Powered"][1] and not member.startswith("Unregister"):
@@ -276,7 +282,10 @@ class FakeBluez:
             return "org.bluez.Error.Failed"
         shown = await self._ask(sender, path, _PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
         self.adverts[sender, path] = {name: value.value for name, value in shown.items()}
-        self.aired.append(_service_data(self.adverts[sender, path]))
+        data = _service_data(self.adverts[sender, path])
+        self.linked += [(stale, data) for stale in self.kernel.values()]
+        self.kernel = {(sender, path): data}
+        self.aired.append(data)
         self._instances()
         return ""
 

@@ -192,35 +192,56 @@ def test_a_bluetoothd_that_crashed_is_started(system_bus: SystemBus, monkeypatch
     run(scenario)
 
 
-def test_an_id_is_not_revived_by_power(system_bus: SystemBus) -> None:
-    """Switched off, the advertisement is unregistered, so that BlueZ has nothing to bring back."""
+def test_an_id_that_power_revived_is_taken_back_before_the_next(system_bus: SystemBus) -> None:
+    """The kernel sends it again under a new address; the next ID must not come to be on that address."""
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
         async with _bed() as bed:
             await bed.up()
             await bed.bluez.power(on=False)
-            await until(lambda: not bed.bluez.adverts)
-            assert "is off" in bed.radio.state.troubles["radio"]
+            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
+            assert not bed.radio.state.advertising
             await bed.bluez.power(on=True)
-            await bed.up()
-            assert len(set(bed.bluez.aired)) == len(bed.bluez.aired) == 2
+            await until(partial(bed.has_rotated, 2))
+            first, revived, second = bed.bluez.aired
+            assert first == revived != second
+            assert list(bed.bluez.kernel.values()) == [second]
+            assert not bed.bluez.linked
 
     run(scenario)
 
 
-def test_a_power_cycle_in_an_instant_renews_everything(system_bus: SystemBus) -> None:
-    """Off and on before the badge could act: whatever BlueZ revived is replaced, and the deaf scan begun again."""
+def test_a_pause_while_the_adapter_is_off_holds_when_it_is_on(system_bus: SystemBus) -> None:
+    """What the kernel revives is taken back even though nothing is to follow it."""
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
         async with _bed() as bed:
             await bed.up()
-            bed.bluez.discovering.clear()
-            bed.bluez.set_adapter(Powered=False)
-            bed.bluez.set_adapter(Powered=True)
+            await bed.bluez.power(on=False)
+            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
+            bed.radio.pause()
+            await asyncio.sleep(0.1)
+            await bed.bluez.power(on=True)
+            await until(lambda: not bed.bluez.kernel)
+            assert not bed.bluez.adverts
+
+    run(scenario)
+
+
+def test_a_power_cycle_in_an_instant_renews_everything(system_bus: SystemBus) -> None:
+    """Off and on before the badge could act: whatever was revived is replaced, and the deaf scan begun again."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with _bed() as bed:
+            await bed.up()
+            await bed.bluez.power(on=False)
+            await bed.bluez.power(on=True)
             await until(partial(bed.has_rotated, 2))
             assert len(bed.bluez.discovering) == 1
+            assert not bed.bluez.linked
 
     run(scenario)
 
