@@ -46,7 +46,8 @@ def contacts(  # noqa: PLR0913  one argument an option
 ) -> None:
     """Show the contacts in the store, oldest first.
 
-    Times without a zone are local, as in the table; --json, --jsonl and --csv give UTC.
+    Times without a zone are local, as in the table; --json, --jsonl and --csv give UTC. Near minutes and metres are
+    estimated from signal strength, which walls, bodies and pockets weaken; `ranging.near_m` says what counts as near.
     """
     options.check_given(ctx)
     selection = selected(ctx, since, until, min_duration)

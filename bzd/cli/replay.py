@@ -45,7 +45,7 @@ class ScanPeriodType(click.ParamType[float | None]):
         "sudo sh -c 'btmon -w /dev/fd/3 3>&1 >/dev/null' | bzd replay -",
     )
 )
-@click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
+@click.argument("traces", nargs=-1, required=True, metavar="TRACE...", type=click.Path(allow_dash=True))
 @time_offset_option
 @click.option(
     "--scan-period",

@@ -64,14 +64,20 @@ class Ticker:
     def take(self, contact: Contact) -> None:
         """Write one contact."""
         if self._header_due:
-            output.line(f"{'start':<30}{'minutes':>8}  {'rssi':>8}  closeness")
+            output.line(self._line(contact_table.HEADINGS))
             self._header_due = False
-        start, minutes = output.local(contact.start), contact_table.minutes(contact.duration_s)
-        output.line(f"{start:<30}{minutes:>8}  {contact.rssi_max:>4} dBm  {contact_table.closeness(contact)}")
+        output.line(self._line(contact_table.cells(contact)))
         sys.stdout.flush()
 
     def finish(self) -> None:
         """Nothing is left to write."""
+
+    @staticmethod
+    def _line(cells: Sequence[str]) -> str:
+        # Widths are fixed beforehand: what comes later is not known yet, and a zone may be called +0545.
+        start, *numbers = cells
+        widths = map(len, contact_table.HEADINGS[1:])
+        return "  ".join([f"{start:<27}", *(f"{n:>{width}}" for n, width in zip(numbers, widths, strict=True))])
 
 
 class Table:

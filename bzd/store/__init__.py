@@ -86,13 +86,13 @@ version or kind it does not know.
                                     (65535: so many or more), i16 mean RSSI in 1/8 dB, i8 strongest RSSI in dBm
     kind 2, daily key:      short string of 16, protocol; short string of 64, key; i64 start; i64 end
     kind 3, clock anchor:   boot id (16 bytes), i64 CLOCK_BOOTTIME in ms, i64 wall clock, u8 whether it was right
-    kind 4, label:          short string of 200, UTF-8; i64 when the store was made
+    kind 4, label:          short string of 200, UTF-8; i64 when the store was made; signing_key of table store
     kind 5, signing key:    Ed25519 private key, 32 bytes
 
 A contact of more than 24 scan instances takes several records, in rows of any numbers: all have the row number of the
 first as `head`, and `part` counts from 0. The scan instances of all parts in order make the contact; all else is taken
-from the last part, because a contact that grows has only its last record rewritten. A contact with a part missing is
-left out and reported.
+from the last part, because a contact that grows has only its last record rewritten. A contact whose first or middle
+part is missing is left out and reported; if its last part is lost, that row is reported and the rest is read.
 
 Rows count from 1 within a segment. When a segment ends, its appender writes the end-of-segment record twice, at row
 numbers 0 and 2**32 - 1; fewer rows than it says means that some were lost. A segment without one was cut off by a kill
@@ -167,8 +167,9 @@ __all__ = [
     "salvage",
 ]
 
+if not TYPE_CHECKING:  # so that a type checker knows the names above and no others
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bzd.errors import BzdError
+from bzd.errors import BzdError, StateError
 from bzd.model import Contact, DailyKey
 from bzd.store import container
 from bzd.store import state as layout
@@ -38,9 +38,11 @@ def open_appender(state: Path) -> Iterator[Appender]:
         StoreError: if it is damaged; StoreVersionError if a newer bzd wrote it.
         DiskFullError: if the disk is full or read-only.
     """
+    path = state / layout.STORE_FILE
+    if not path.exists():
+        raise StateError(f"there is no store in {state}")
     lock = AppenderLock(state)
     try:
-        path = state / layout.STORE_FILE
         connection = container.open_writer(path)
         try:
             appender = Appender(state, connection)

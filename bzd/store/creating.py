@@ -82,7 +82,7 @@ def create(  # noqa: PLR0913  all by name; each is a decision of the user
             return _existing(state, recipients, owners)
         layout.write_recipients(state, layout.RECIPIENTS, recipients)
         layout.write_recipients(state, layout.KEY_RECIPIENTS, owners)
-        _make_store(state, recipients, owners, Label(label, round(now * 1000) / 1000))
+        _make_store(state, recipients, owners, label, now)
         if identity is not None:
             _keep_identity(state / layout.IDENTITY_FILE, identity)
         (state / _NEW).rename(state / layout.STORE_FILE)
@@ -143,19 +143,21 @@ def _keep_identity(path: Path, identity: Identity) -> None:
         raise
 
 
-def _make_store(state: Path, recipients: Sequence[PublicKey], owners: Sequence[PublicKey], label: Label) -> None:
+def _make_store(
+    state: Path, recipients: Sequence[PublicKey], owners: Sequence[PublicKey], name: str, now: float
+) -> None:
     path = state / _NEW
     path.unlink(missing_ok=True)
     layout.write_new(path, b"")
     store_id = os.urandom(16)
     signing = Ed25519PrivateKey.generate()
+    public = signing.public_key().public_bytes_raw()
+    label = Label(name, round(now * 1000) / 1000, public)
     both = list(dict.fromkeys([*recipients, *owners]))
     with container.translated(path):
         connection = container.build(path)
         try:
-            connection.execute(
-                "INSERT INTO store VALUES (1, ?, ?)", (store_id, signing.public_key().public_bytes_raw())
-            )
+            connection.execute("INSERT INTO store VALUES (1, ?, ?)", (store_id, public))
             for segment, purpose, keys, record in (
                 (1, LABEL, both, encode_label(label)),
                 (2, SIGNING, list(owners), encode_signing_key(SigningKey(signing.private_bytes_raw()))),

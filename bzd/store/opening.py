@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bzd.store import container
 from bzd.store.identity import Identity
 from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
-from bzd.store.sealing import Place, RecordCipher, open_key
+from bzd.store.sealing import SUITE_ID, Place, RecordCipher, open_key
 from bzd.store.segments import END_ROWS, key_range, row_range
 
 _DAY_MAX = TIME_MAX_S // 86400 - 1
@@ -67,10 +67,9 @@ def open_segment(
     connection: sqlite3.Connection, segment: SegmentRow, identities: Sequence[Identity]
 ) -> RecordCipher | None:
     """What opens the records of a segment; None if no identity opens it, or its sealed keys are damaged."""
-    rows = connection.execute(
-        "SELECT sealed FROM sealed_key WHERE id BETWEEN ? AND ?", key_range(segment.place.segment)
-    )
-    sealed = [row[0] for row in rows if isinstance(row[0], bytes)]
+    query = "SELECT suite, sealed FROM sealed_key WHERE id BETWEEN ? AND ?"
+    rows = connection.execute(query, key_range(segment.place.segment))
+    sealed = [key for suite, key in rows if suite == SUITE_ID and isinstance(key, bytes)]
     data_key = open_key(sealed, identities, segment.place)
     return None if data_key is None else RecordCipher(data_key, segment.place)
 
@@ -111,7 +110,9 @@ def _rows(
             found.append(row)
     except container.SQLITE_ERRORS as error:
         contents.damaged += 1
-        contents.problems.append(f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read")
+        contents.problems.append(
+            f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read, salvage may save more"
+        )
     return iter(found)
 
 

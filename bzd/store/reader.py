@@ -142,7 +142,12 @@ class Reader:
     def _read_label(self) -> str | None:
         found = [segment for segment in self._of(LABEL) if self._opens(segment)]
         labels = [record for segment in found for record in self._records(segment) if isinstance(record, Label)]
-        return labels[0].text if labels else None
+        if not labels:
+            return None
+        if labels[0].signing_public != self.signing_public:
+            self.problems.append("the badge's public signing key was changed; the one that was sealed is taken")
+            self.signing_public = labels[0].signing_public
+        return labels[0].text
 
     def _of(self, purpose: int) -> list[SegmentRow]:
         return [segment for segment in self._segments if segment.place.purpose == purpose]

@@ -46,7 +46,7 @@ _SCAN = struct.Struct(">IIHhb")
 _END_RECORD = struct.Struct(">BBI")
 _KEY_RECORD = struct.Struct(f">BB{PROTOCOL_MAX_BYTES + 1}p{KEY_MAX_BYTES + 1}pqq")
 _ANCHOR_RECORD = struct.Struct(">BB16sqqB")
-_LABEL_RECORD = struct.Struct(f">BB{LABEL_MAX_BYTES + 1}pq")
+_LABEL_RECORD = struct.Struct(f">BB{LABEL_MAX_BYTES + 1}pq32s")
 _SIGNING_RECORD = struct.Struct(">BB32s")
 
 
@@ -91,10 +91,17 @@ class ClockAnchor:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The name that `bzd init` gave the store, and when, UTC unix seconds in whole milliseconds."""
+    """What `bzd init` sealed about the store.
+
+    Attributes:
+        text: its name.
+        created: when it was made, UTC unix seconds in whole milliseconds.
+        signing_public: the badge's public Ed25519 key (32 bytes), so that a change of the clear one is noticed.
+    """
 
     text: str
     created: float
+    signing_public: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ def encode_label(label: Label) -> bytes:
         ValueError: if the label is longer than `LABEL_MAX_BYTES`.
     """
     text = _fits(label.text.encode(), LABEL_MAX_BYTES, "label")
-    return _padded(_LABEL_RECORD.pack(VERSION, _LABEL, text, _ticks(label.created)))
+    return _padded(_LABEL_RECORD.pack(VERSION, _LABEL, text, _ticks(label.created), label.signing_public))
 
 
 def encode_signing_key(key: SigningKey) -> bytes:
@@ -279,11 +286,11 @@ def _decode_anchor(record: bytes) -> ClockAnchor:
 
 
 def _decode_label(record: bytes) -> Label:
-    _, _, text, created = _LABEL_RECORD.unpack_from(record)
+    _, _, text, created, signing_public = _LABEL_RECORD.unpack_from(record)
     label = text.decode()
     if not label.isprintable():
         raise ValueError("a label with control characters")
-    return Label(label, _time(created))
+    return Label(label, _time(created), signing_public)
 
 
 _DECODERS: dict[int, Callable[[bytes], Record]] = {

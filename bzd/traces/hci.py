@@ -45,9 +45,8 @@ NO_TX_POWER = 127
 _LEGACY = 0x10
 """Event_Type bit 4 of an extended report: the advertiser used legacy PDUs, which have no fragments."""
 
-_ONE_REPORT = struct.Struct(
-    "<BBBBBB6sB"
-)  # event code, length, subevent, reports, event type, address type and value, size
+# Event code, length, subevent, number of reports, event type, address type, address, size.
+_ONE_REPORT = struct.Struct("<BBBBBB6sB")
 _ONE_REPORT_SIZE = 12
 """Octets of the parameters of an event of one report, besides its data."""
 _ONE_EXTENDED = struct.Struct("<BBBBHB6sBBBbHB6sB")  # the same of an extended report, with its RSSI taken out

@@ -9,8 +9,9 @@ from bzd.protocols import recognise
 from bzd.traces.listening import PAUSE_S, Bursts, ScanPeriod, estimate
 from bzd.traces.trace import Trace
 
-MOST_DISTINCT = 100_000
-"""Distinct values counted exactly, of IDs and of addresses each; beyond it the count is "at least". About 12 MB."""
+MOST_DISTINCT = 50_000
+"""Distinct values counted exactly, of IDs and of addresses each; beyond it the count is "at least". Some
+6 MB each."""
 _PAYLOADS = 8192
 """Distinct payloads counted before they are looked into, as many as `bzd.protocols` remembers."""
 

@@ -58,8 +58,6 @@ class Trace:
                 else:
                     counts.bad_time += 1
             self._decoders.finish()
-        except TraceError as error:
-            raise TraceError(f"{self.name}: {error}", error.hint) from error
         finally:
             counts.truncated = self._stream.problem is not None
             self.close()

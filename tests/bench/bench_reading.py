@@ -85,7 +85,7 @@ def readers(path: Path) -> list[Reader]:
 
 
 def _shown_by_bzd(line: bytes) -> int:
-    found = re.search(rb"([\d,]+) advertising reports", line)
+    found = re.search(rb"advertising reports: ([\d,]+)", line)
     return int(found[1].replace(b",", b"")) if found else 0
 
 

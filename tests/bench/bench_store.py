@@ -145,7 +145,7 @@ def writes(hours: float, parent: Path) -> None:
 
 
 def speed(parent: Path) -> None:
-    """Print how long sealing and opening 10,000 contacts takes, best of three, beside hashing as a yardstick."""
+    """Print how long sealing and opening 10,000 contacts takes, best of three."""
     scans = tuple(ScanInstance(60.0 * at, 60.0, 20, -60.0, -50) for at in range(5))
     contacts = [
         Contact(

@@ -46,9 +46,9 @@ def test_table_in_local_time(bzd: Bzd, fill: Fill, contact: Make) -> None:
     result = bzd("contacts", "--state", state)
     assert result.code == 0
     assert result.out.splitlines() == [
-        "start                     minutes  closeness                    rssi",
-        "2027-01-15 08:00:00 EAST      5.0  partly near, about 1.5 m  -55 dBm",
-        "2027-01-15 09:00:00 EAST     12.6  partly near, about 1.5 m  -55 dBm",
+        "start                     minutes  near minutes  about m  rssi dBm",
+        "2027-01-15 08:00:00 EAST      5.0           2.0        2       -55",
+        "2027-01-15 09:00:00 EAST     12.6           2.0        2       -55",
     ]
     assert result.err == "bzd: 2 contacts, 2027-01-15 08:00:00 EAST to 2027-01-15 09:12:34 EAST\n"
     assert ("01" * 16) in bzd("contacts", "--state", state, "--ids").out

@@ -44,11 +44,11 @@ def test_info_for_people(bzd: Any, capture: Path) -> None:
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert "format     btsnoop (Linux monitor)" in lines
-    assert "records    4: 3 advertising reports, 1 other records" in lines
+    assert "records    4 (advertising reports: 3, other records: 1)" in lines
     assert any(line.startswith("first      2020-09-13T12:26:40.250Z   ") for line in lines)
     assert any(line.startswith("last       2020-09-13T13:28:20.250Z   ") for line in lines)
     assert "span       1 h 1 min" in lines
-    assert "gaen       2 sightings of 1 rolling IDs" in lines
+    assert "gaen       sightings: 2, rolling IDs: 1" in lines
     assert [line.split() for line in lines[-5:]] == [
         ["-75", "to", "-71", "1", "█" * 40],
         ["-70", "to", "-66", "0"],
@@ -103,7 +103,7 @@ def test_sightings_as_json_lines(bzd: Any, capture: Path) -> None:
             "address_type": "random",
         }
     ]
-    assert "bzd: 1 sightings left out: their RSSI cannot be true" in done.err
+    assert "bzd: sightings left out because their RSSI cannot be true: 1" in done.err
 
 
 def test_the_other_forms_of_sightings(bzd: Any, capture: Path) -> None:
@@ -122,7 +122,7 @@ def test_no_sighting_is_a_sentence(bzd: Any, tmp_path: Path) -> None:
     path.write_text('{"schema":"bzd.trace/1"}\n{"time":1}\n')
     done = bzd("trace", "sightings", path)
     assert (done.code, done.out) == (0, "")
-    assert "no proximity ID in 1 advertising reports" in done.err
+    assert "no proximity ID; advertising reports: 1" in done.err
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".btsnoop"])
@@ -131,7 +131,7 @@ def test_convert_by_suffix(bzd: Any, capture: Path, tmp_path: Path, suffix: str)
     target = tmp_path / f"out{suffix}"
     done = bzd("trace", "convert", capture, target)
     assert (done.code, done.out) == (0, "")
-    assert "wrote 3 advertisements" in done.err
+    assert "advertisements written: 3" in done.err
     assert target.stat().st_mode & 0o777 == 0o600
     with open_trace(str(target)) as trace:
         assert list(trace) == HEARD

@@ -219,3 +219,4 @@ def test_no_store_is_a_clear_error(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(StateError, match="there is no"), open_appender(path):
             pass
+    assert list(tmp_path.iterdir()) == []

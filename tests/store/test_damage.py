@@ -78,6 +78,8 @@ def test_any_flipped_byte_of_a_record_costs_that_record_alone(filled: Path, iden
         ("UPDATE segment SET provisional = 1 WHERE id = 3", 30, "has not finished"),
         ("UPDATE sealed_key SET sealed = zeroblob(1168) WHERE id >> 8 = 3", 30, "not opened"),
         ("UPDATE sealed_key SET sealed = 'short' WHERE id >> 8 = 3", 30, "not opened"),
+        ("UPDATE sealed_key SET suite = zeroblob(6) WHERE id >> 8 = 3", 30, "not opened"),
+        ("UPDATE store SET signing_key = zeroblob(32)", 0, "signing key was changed"),
         ("UPDATE sealed_key SET id = 4 << 8 | 9 WHERE id >> 8 = 3", 30, "not opened"),
         ("DELETE FROM segment WHERE id = 3", 30, "lost their keys"),
     ],
@@ -201,6 +203,25 @@ def test_salvage_of_a_whole_live_store_reads_its_log(
         assert sorted(reader.contacts(), key=lambda contact: contact.start) == [make_contact(0, 50)] + [
             make_contact(n) for n in range(1, 20)
         ]
+
+
+def test_salvage_takes_no_stale_page_of_an_earlier_log(
+    state: Path, tmp_path: Path, identity: Identity, make_contact: MakeContact
+) -> None:
+    """A log that was begun anew has older frames behind its end; what they say is older than the database."""
+    with open_appender(state) as appender:
+        (handle, *_) = appender.commit([make_contact(n) for n in range(40)])
+        for scans in range(3, 9):
+            appender.commit(replace={handle: make_contact(0, scans)})
+        appender._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        appender.commit(replace={handle: make_contact(0, 20)})
+        image = tmp_path / "image"
+        image.mkdir()
+        for name in ("store.sqlite", "store.sqlite-wal"):
+            (image / name).write_bytes((state / name).read_bytes())
+    salvage(image, tmp_path / "saved.bzd")
+    with open_reader(tmp_path / "saved.bzd", [identity]) as reader:
+        assert [len(contact.scans) for contact in reader.contacts()] == [20] + [2] * 39
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_no_room_to_begin(small_disk: Path, identity: Identity) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize("left", ["closed", "killed"])
+@pytest.mark.parametrize("left", ["closed", "killed", "killed and copied without its shared memory"])
 def test_read_only_file_system(
     state: Path, tmp_path: Path, make_contact: MakeContact, read_all: ReadAll, left: str
 ) -> None:
@@ -98,11 +98,13 @@ def test_read_only_file_system(
     if child == 0:
         with open_appender(state) as appender:
             appender.commit([make_contact(n) for n in range(30)])
-            if left == "killed":
+            if left != "closed":
                 os._exit(0)
         os._exit(0)
     os.waitpid(child, 0)
-    assert (state / "store.sqlite-wal").exists() == (left == "killed")
+    assert (state / "store.sqlite-wal").exists() == (left != "closed")
+    if "without" in left:
+        (state / "store.sqlite-shm").unlink()
     view = tmp_path / "view"
     view.mkdir()
     mount("--bind", str(state), str(view))

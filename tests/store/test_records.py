@@ -75,7 +75,7 @@ def test_other_records_survive() -> None:
     """Keys, anchors, labels, signing keys and segment ends come back equal, and are of the one size."""
     key = DailyKey("bluezone", bytes(range(32)), 1_606_003_200.0, 1_606_089_600.0)
     anchor = ClockAnchor(bytes(range(16)), 0.001, 1_606_000_000.999, synced=False)
-    label = Label("Räumlichkeit 7 ☂", 1_606_000_000.5)
+    label = Label("Räumlichkeit 7 ☂", 1_606_000_000.5, bytes(range(32)))
     signing = SigningKey(bytes(range(32)))
     encoded = [
         records.encode_key(key),

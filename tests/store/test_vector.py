@@ -71,10 +71,11 @@ def test_vector_opens_independently() -> None:
     found: dict[int, list[Any]] = {}
     for kind, value in independent(VECTOR):
         found.setdefault(kind, []).append(value)
-    assert found[4] == [("vector ☂".encode(), 1_605_900_000_000)]
+    ((label, created, signing_public),) = found[4]
+    assert (label, created) == ("vector ☂".encode(), 1_605_900_000_000)
+    assert Ed25519PrivateKey.from_private_bytes(found[5][0]).public_key().public_bytes_raw() == signing_public
     assert found[2] == [(b"gaen", KEY.key, 1_605_916_800_000, 1_606_003_200_000)]
     assert found[3] == [(ANCHOR.boot_id, 12_345, 1_605_950_000_000, 1)]
-    assert len(found[5]) == 1
     assert sorted(found[0]) == [1, 1, 1, 1, 3, 3]
     short, long, rest = sorted(found[1], key=lambda record: (record[1], record[9]))
     head = (b"gaen", CONTACT.rolling_id, CONTACT.metadata, 1_605_950_000_125, 1_605_951_740_500, 61_500, 175)
@@ -120,7 +121,7 @@ def _fields(data: bytes) -> Any:
     if kind == 3:
         return struct.unpack_from(">16sqqB", data, 2)
     if kind == 4:
-        return _short(data, 2), *struct.unpack_from(">q", data, 203)
+        return _short(data, 2), *struct.unpack_from(">q32s", data, 203)
     return data[2:34]
 
 
