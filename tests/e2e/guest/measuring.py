@@ -20,6 +20,9 @@ JITTER_DB = 3
 """So much do the RSSI of a badge that lies still differ at least; Linux's threshold of 8 dB swallows it."""
 _SETTLE_S = 3.0
 """Seconds of silence before and after, so that every report that was on its way has arrived when it is counted."""
+_KEPT = 0.95
+"""Part of what was heard that must arrive in the full mode. bluetoothd signals a device once per turn of its main
+loop: on a machine that stands still for longer than the interval, two reports of a device become one."""
 
 HEADER = (
     *("mode", "duplicates by", "badges", "scan", "heard", "to the host", "to the program", "share"),
@@ -73,6 +76,13 @@ class Row(NamedTuple):
         busy = [self.usage.percent(name) for name in ("python", "bluetoothd", "dbus-daemon")]
         counted = (self.heard, self.delivered, self.callbacks, f"{share:.1%}", f"{per_minute:.1f}")
         return (self.way.name, self.way.duplicates, self.badges, self.settings, *counted, *busy)
+
+
+def check_full(bed: Bed, row: Row) -> None:
+    """Check that the full mode lost next to nothing and invented nothing."""
+    passed = _KEPT * row.heard <= row.callbacks <= row.heard
+    what = f"{row.way.name} hears {row.badges} badges whole (filter by {row.way.duplicates})"
+    bed.check(what, passed, f"{row.callbacks} of {row.heard}")
 
 
 async def measure(bed: Bed, way: Way, badges: int, listen_s: float) -> Row:
