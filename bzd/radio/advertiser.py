@@ -71,6 +71,18 @@ class Advertiser:
                 self.forget()
             raise
 
+    async def clear(self) -> None:
+        """Make the kernel give up whatever an earlier program left there; nothing of ours may be registered.
+
+        bluetoothd gives the next advertisement the place of one that it has forgotten and the kernel has not (see
+        `unregister`). So the first to take it is an empty one, and its end empties the place.
+
+        Raises:
+            BusFailure: as `register` and `unregister`.
+        """
+        await self.register(b"")
+        await self.unregister()
+
     async def unregister(self) -> None:
         """Take the advertisement off the air; harmless if there is none.
 

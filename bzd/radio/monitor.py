@@ -24,6 +24,10 @@ _NEVER = bytes.fromhex("ffff") + b"bzd: nothing on air has this"
 _MANUFACTURER_DATA = 0xFF
 
 
+class MonitorRefusedError(RadioError):
+    """This bluetoothd takes no advertisement monitor, so that there is no full mode."""
+
+
 async def offered(bus: Bus, adapter_path: str) -> bool:
     """Whether this bluetoothd has advertisement monitors on this adapter."""
     try:
@@ -37,7 +41,7 @@ async def register(bus: Bus, adapter_path: str) -> None:
     """Register the monitor that matches nothing.
 
     Raises:
-        RadioError: if bluetoothd has no monitors, or refuses.
+        MonitorRefusedError: if bluetoothd has no monitors, or refuses.
     """
     shown = BusObject(
         _MONITOR,
@@ -53,7 +57,7 @@ async def register(bus: Bus, adapter_path: str) -> None:
             return
         bus.unexport(_PATH)
         hint = f"set Experimental = true in [General] of {MAIN_CONF} and restart bluetooth, or scan.mode = active"
-        raise RadioError(f"bluetoothd takes no advertisement monitor: {failure}", hint) from failure
+        raise MonitorRefusedError(f"bluetoothd takes no advertisement monitor: {failure}", hint) from failure
 
 
 async def unregister(bus: Bus, adapter_path: str) -> None:

@@ -34,6 +34,7 @@ from bzd.radio.adapter import MAIN_CONF
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.bus import BusFailure
+from bzd.radio.monitor import MonitorRefusedError
 from bzd.radio.recovery import Backoff, DutyCycle, Troubles
 from bzd.radio.scanner import Scanner
 from bzd.radio.state import RadioState
@@ -93,6 +94,8 @@ class Radio:
         self._duty = DutyCycle(config.scan.period_s, config.scan.window_s, random or SystemRandom())
         self._troubles = Troubles(_log)
         self._retry, self._advertise_retry, self._scan_retry = Backoff(), Backoff(), Backoff()
+        self._cleared = False
+        """The kernel is known to hold no advertisement of an earlier run."""
         self._renew = False
         """The advertisement must be replaced before anything else: the adapter was off, or somebody asked."""
         self._scan_stale = False
@@ -212,6 +215,9 @@ class Radio:
         self._renew = True
         await self._scanner.stop()
         await self._advertiser.unregister()
+        if not self._cleared:
+            await self._advertiser.clear()
+            self._cleared = True
         payload = broadcast.draw()
         try:
             await self._advertiser.register(payload.data)
@@ -269,11 +275,10 @@ class Radio:
         self._scan_stale, self._deaf_since = False, None
         try:
             await self._scanner.start(mode)
-        except RadioError:
-            if mode != "full" or self._wanted_mode != "auto":
+        except MonitorRefusedError:
+            if self._wanted_mode != "auto":
                 raise
-            self._best_mode = "active"
-            await self._scanner.start(self._best_mode)
+            await self._scanner.start("active")
         now = self._now()
         self._heard_at = now
         if self._gap_since is not None:

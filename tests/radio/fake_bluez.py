@@ -283,9 +283,9 @@ class FakeBluez:
         shown = await self._ask(sender, path, _PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
         self.adverts[sender, path] = {name: value.value for name, value in shown.items()}
         data = _service_data(self.adverts[sender, path])
-        self.linked += [(stale, data) for stale in self.kernel.values()]
+        self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
         self.kernel = {(sender, path): data}
-        self.aired.append(data)
+        self.aired += [data] if data else []
         self._instances()
         return ""
 
@@ -311,8 +311,6 @@ class FakeBluez:
 
 
 def _service_data(shown: Mapping[str, Any]) -> bytes:
-    """The one service data or manufacturer data of an advertisement."""
-    fields = shown.get("ServiceData") or shown.get("ManufacturerData")
-    assert fields is not None
-    (value,) = fields.values()
-    return bytes(value.value)
+    """The one service data or manufacturer data of an advertisement; nothing if it has neither."""
+    fields = shown.get("ServiceData") or shown.get("ManufacturerData") or {}
+    return b"".join(bytes(value.value) for value in fields.values())

@@ -99,7 +99,7 @@ def test_a_rotation_is_stop_unregister_register_start(system_bus: SystemBus) -> 
         async with _bed() as bed:
             await bed.up()
             first = ["RegisterAdvertisement", "RegisterMonitor", "SetDiscoveryFilter", "StartDiscovery"]
-            assert bed.bluez.log == first
+            assert bed.bluez.log == ["RegisterAdvertisement", "UnregisterAdvertisement", *first]
             for number in range(2, 6):
                 bed.bluez.log.clear()
                 bed.later(1300)
@@ -208,6 +208,21 @@ def test_an_id_that_power_revived_is_taken_back_before_the_next(system_bus: Syst
             assert first == revived != second
             assert list(bed.bluez.kernel.values()) == [second]
             assert not bed.bluez.linked
+
+    run(scenario)
+
+
+def test_what_an_earlier_run_left_in_the_kernel_is_cleared(system_bus: SystemBus) -> None:
+    """It ended while the adapter was off; the first ID of this run must not come to be on that one's address."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        bluez.kernel["gone", "/gone"] = b"an ID of yesterday"
+        async with _bed(bluez) as bed:
+            await bed.up()
+            assert not bluez.linked
+            assert list(bluez.kernel.values()) == bluez.aired
 
     run(scenario)
 
@@ -447,6 +462,24 @@ def test_without_monitors_auto_is_active(system_bus: SystemBus) -> None:
         async with _bed(FakeBluez(monitors_offered=False)) as bed:
             await bed.up()
             assert bed.radio.state.mode == "active"
+
+    run(scenario)
+
+
+def test_a_refused_monitor_makes_auto_active_until_it_is_not(system_bus: SystemBus) -> None:
+    """A kernel may refuse what bluetoothd offers; the full mode is tried anew with each rotation."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        bluez.refuse["RegisterMonitor"] = "org.bluez.Error.Failed"
+        async with _bed(bluez) as bed:
+            await bed.up()
+            modes = [bed.radio.state.mode]
+            bluez.refuse.clear()
+            bed.radio.rotate()
+            await until(partial(bed.has_rotated, 2))
+            assert [*modes, bed.radio.state.mode] == ["active", "full"]
 
     run(scenario)
 
