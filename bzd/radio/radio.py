@@ -117,6 +117,7 @@ class Radio:
         state.advertising = self._advertiser.registered and self._watch.powered
         state.scanning = self._scanner.running and not self._scan_stale
         state.mode = self._scanner.mode
+        state.tx_power = self._advertiser.tx_power
         state.troubles = self._troubles.present
         return state
 

@@ -24,6 +24,7 @@ class RadioState:
         rotation_gap_s: how long the last rotation kept the radio from listening, None before the first.
         restarts: times that bluetoothd, the adapter or the bus was lost.
         active_instances: advertisements on this adapter, of any program; None where unknown.
+        tx_power: power in dBm that BlueZ says it advertises with; None on a legacy controller, which does not say.
         scan: counters of the scanner.
         troubles: what is wrong, in words, by area (`radio`, `advertise`, `scan`, `slot`).
     """
@@ -39,5 +40,6 @@ class RadioState:
     rotation_gap_s: float | None = None
     restarts: int = 0
     active_instances: int | None = None
+    tx_power: int | None = None
     scan: ScanCounts = field(default_factory=ScanCounts)
     troubles: dict[str, str] = field(default_factory=dict)

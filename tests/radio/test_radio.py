@@ -494,6 +494,9 @@ def test_another_programs_advertisement_is_noticed(system_bus: SystemBus) -> Non
             bed.bluez.other_advertises(1)
             await until(lambda: "another program" in bed.radio.state.troubles.get("slot", ""))
             assert bed.radio.state.active_instances == 2
+            ((client, path),) = bed.bluez.adverts
+            await bed.bluez.tell(client, path, "org.freedesktop.DBus.Properties", "Set", tx_power=4)
+            assert bed.radio.state.tx_power == 4
             bed.bluez.other_advertises(0)
             await until(lambda: not bed.radio.state.troubles)
 
