@@ -71,6 +71,23 @@ def test_pace() -> None:
     assert times[2] - times[0] == pytest.approx(1.2 / 4, abs=0.05)
 
 
+def test_a_machine_that_stands_still() -> None:
+    """Lateness is kept, and told, instead of being made up for in a burst that BlueZ would not tell apart."""
+    air, times = Air(Journal()), list[float]()
+
+    def send(event: bytes) -> None:
+        if event[1] == 0x3E:
+            times.append(time.monotonic())
+            time.sleep(0.4 if len(times) == 1 else 0.0)
+
+    air.controllers[0] = controller = Controller(medium=air, send=send, address=bytes(6))
+    controller.receive(bytes.fromhex("010c20020100"))
+    reports = [player.Report(at, "1A:00:00:00:00:01", "random", -60, b"\x02\x01\x04") for at in (0.0, 0.2, 0.4)]
+    played = asyncio.run(player.play(air, reports))
+    assert times[2] - times[1] == pytest.approx(0.2, abs=0.05)
+    assert played.late_s == pytest.approx(0.2, abs=0.05)
+
+
 def test_silence_is_cut() -> None:
     """A longer gap than wanted is cut to it, and shorter ones stay."""
     _, _, times = _play([player.Report(*each[:5]) for each in TRACE], speed=2.0, longest_gap_s=0.4)
