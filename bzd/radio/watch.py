@@ -54,6 +54,8 @@ class Watch:
         self._on_changed = on_changed
         self._properties: dict[str, Any] | None = None
         """Of the adapter; None where they have to be read."""
+        self._changes = 0
+        """Signals about the adapter so far."""
         self._privacy = ""
         self._gone_since: float | None = None
 
@@ -72,9 +74,13 @@ class Watch:
             RadioError: naming what is missing or unfit; the next call tries again.
         """
         await self._connect()
-        if self._properties is None:
-            self._properties = await self._read()
+        while self._properties is None:
+            # A change may be told before the task that waits for the older answer goes on; then that is asked again.
+            seen = self._changes
+            found = await self._read()
             self._privacy = privacy_setting(self._main_conf)
+            if seen == self._changes:
+                self._properties = found
         adapter = Adapter.from_properties(self._properties)
         if adapter.blocked:
             hint = f"`rfkill unblock bluetooth` lets adapter {self._adapter} on the air again"
@@ -119,6 +125,7 @@ class Watch:
                 await self.bus.activate(BLUEZ)
 
     def _lost(self, loss: Loss) -> None:
+        self._changes += 1
         used, self._properties = self._properties is not None, None
         self._on_lost(loss if used else Loss.NOTHING)
 
@@ -129,6 +136,7 @@ class Watch:
             self._lost(Loss.ADAPTER)
         elif signal.member == "PropertiesChanged" and signal.path == self._path:
             interface, changed = signal.body[0], signal.body[1]
+            self._changes += 1
             if interface == ADAPTER and self._properties is not None:
                 self._properties.update(changed)
             self._on_changed(interface, changed)

@@ -39,6 +39,7 @@ class FakeBluez:
         kernel: what the kernel would send, by owner; it may outlive `adverts`.
         linked: pairs of payloads, the second of which was put into the place, and on the address, of the first.
         monitors: patterns by owner.
+        powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -65,6 +66,7 @@ class FakeBluez:
         self.discovering: set[str] = set()
         self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
+        self.powers_up_when_asked = False
         self._hanging = False
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -226,11 +228,17 @@ class FakeBluez:
                 del owned[key]
         self.discovering.discard(client)
 
-    def _get_all(self, message: Message) -> Message:
+    def _get_all(self, message: Message) -> Message | bool:
         found = self._interfaces().get(message.body[0])
         if found is None:
             return Message.new_error(message, f"{_DBUS}.Error.InvalidArgs", f"No such interface '{message.body[0]}'")
-        return Message.new_method_return(message, "a{sv}", [found])
+        answer = Message.new_method_return(message, "a{sv}", [found])
+        if self.powers_up_when_asked and message.body[0] == ADAPTER:
+            self.powers_up_when_asked = False
+            self.bus.send(answer)
+            self._change({"Powered": True})
+            return True
+        return answer
 
     async def _answer(self, message: Message) -> None:
         member, sender = message.member or "", message.sender or ""

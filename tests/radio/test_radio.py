@@ -295,6 +295,20 @@ def test_a_start_without_bus_bluetoothd_and_adapter(system_bus: SystemBus) -> No
     run(scenario)
 
 
+def test_an_adapter_that_comes_on_while_it_is_looked_at(system_bus: SystemBus) -> None:
+    """The answer "off" and the signal "on" arrive in one go; the signal is the later one."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        bluez.adapter["Powered"] = ("b", False)
+        bluez.powers_up_when_asked = True
+        async with _bed(bluez) as bed:
+            await bed.up()
+
+    run(scenario)
+
+
 def test_back_after_the_bus_was_restarted(system_bus: SystemBus) -> None:
     """dbus-daemon takes bluetoothd and both connections with it; all of it is made anew."""
 
