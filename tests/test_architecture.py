@@ -16,6 +16,7 @@ from bzd import errors
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("bzd.cli", "bzd.__main__"),
+    ("bzd.doctor", "bzd.service"),
     ("bzd.daemon",),
     ("bzd.pipeline",),
     ("bzd.radio",),
