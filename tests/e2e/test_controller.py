@@ -193,6 +193,7 @@ def test_faults(air: Air) -> None:
     host = Host(air, 0)
     faults = host.controller.faults
     faults.failing[0x200C] = (Status.COMMAND_DISALLOWED, 2)
+    assert host.command(0x200C, b"\0\0")[0] == Status.SUCCESS
     assert [host.scan() for _ in range(3)] == [Status.COMMAND_DISALLOWED, Status.COMMAND_DISALLOWED, Status.SUCCESS]
     frame = Frame(NRPA, random=True, kind=Kind.BROADCAST, data=DATA)
     faults.deaf = True

@@ -19,6 +19,9 @@ from tests.e2e.vhci.journal import Journal
 from tests.e2e.vhci.scanning import Duplicates, Scanner
 from tests.e2e.vhci.wire import Command, Commands, Frame, Refused, Status
 
+_SWITCHES = frozenset({0x200A, 0x200C, 0x2039, 0x2042})
+"""Commands that begin with 1 to start and 0 to stop: advertising and scanning, 7.8.9, 7.8.11, 7.8.56, 7.8.65."""
+
 
 class Medium(Protocol):
     """The air, as a controller sees it."""
@@ -43,13 +46,14 @@ class Faults:
     hung: bool = False
     failing: dict[int, tuple[Status, int | None]] = field(default_factory=dict)
 
-    def strike(self, opcode: int) -> None:
-        """Fail a command if it is to fail.
+    def strike(self, opcode: int, parameters: bytes) -> None:
+        """Fail a command if it is to fail; a command to stop something never is, as on hardware.
 
         Raises:
             Refused: with the status that the test has set.
         """
-        if opcode in self.failing:
+        stops = opcode in _SWITCHES and parameters[:1] == b"\x00"
+        if opcode in self.failing and not stops:
             status, left = self.failing[opcode]
             if left is not None:
                 self.failing[opcode] = (status, left - 1)
@@ -120,7 +124,7 @@ class Controller:
             self._send(wire.command_complete(opcode, refusal.status))
 
     def _execute(self, opcode: int, parameters: bytes) -> bytes:
-        self.faults.strike(opcode)
+        self.faults.strike(opcode, parameters)
         command = self.commands.get(opcode)
         if command is None:
             self.unknown.add(opcode)
