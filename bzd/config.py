@@ -161,6 +161,20 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """`[metrics]`: for those who watch many badges."""
+
+    textfile: str = option(
+        "",
+        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none",
+    )
+    social: bool = option(
+        False,
+        "also how many badges are near and how many contacts there were; over time that shows who sits with whom",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All sections."""
 
@@ -170,6 +184,7 @@ class Config:
     proximity: ProximityConfig = field(default_factory=ProximityConfig)
     ranging: RangingConfig = field(default_factory=RangingConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
 
 @dataclass(frozen=True, slots=True)
