@@ -67,6 +67,7 @@ class Radio:
         leaky: whether this very radio was seen to send its public address in an active scan; then only passive is used.
         main_conf: bluetoothd's configuration, for its Privacy setting.
         random: for the duty cycle.
+        everything: whether reports of all devices are wanted, see `bzd.radio.scanner.Scanner`.
     """
 
     def __init__(  # noqa: PLR0913  each is a thing that tests replace
@@ -79,6 +80,7 @@ class Radio:
         leaky: bool = False,
         main_conf: Path = MAIN_CONF,
         random: Random | None = None,
+        everything: bool = False,
     ) -> None:
         self._adapter = config.radio.adapter
         self._path = f"/org/bluez/{self._adapter}"
@@ -90,7 +92,7 @@ class Radio:
         self._watch = Watch(self._adapter, main_conf, self._lost, self._changed)
         self._bus = self._watch.bus
         self._advertiser = Advertiser(self._bus, self._path, self.rotate)
-        self._scanner = Scanner(self._bus, self._adapter, clock, self._heard)
+        self._scanner = Scanner(self._bus, self._adapter, clock, self._heard, everything=everything)
         self._duty = DutyCycle(config.scan.period_s, config.scan.window_s, random or SystemRandom())
         self._troubles = Troubles(_log)
         self._retry, self._advertise_retry, self._scan_retry = Backoff(), Backoff(), Backoff()

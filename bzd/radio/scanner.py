@@ -93,14 +93,25 @@ class Scanner:
         adapter: name, for example `hci0`.
         clock: what the reports are dated by.
         sink: called with every report.
+        everything: whether reports of all devices are wanted, not only what a protocol may recognise. The passive mode
+            hears those with common flags all the same, and no more.
     """
 
-    def __init__(self, bus: Bus, adapter: str, clock: Clock, sink: Callable[[Advertisement], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        adapter: str,
+        clock: Clock,
+        sink: Callable[[Advertisement], None],
+        *,
+        everything: bool = False,
+    ) -> None:
         self._bus = bus
         self._adapter = adapter
         self._path = f"/org/bluez/{adapter}"
         self._clock = clock
         self._sink = sink
+        self._services = None if everything else services()
         self._scanner: BleakScanner | None = None
         self._monitored = False
         self._in_progress = 0
@@ -184,7 +195,7 @@ class Scanner:
             return BleakScanner(self._heard, scanning_mode="passive", bluez=args)
         filters = BlueZDiscoveryFilters(RSSI=_UNKNOWN_RSSI_DBM, DuplicateData=True)
         args = BlueZScannerArgs(adapter=self._adapter, filters=filters)
-        return BleakScanner(self._heard, service_uuids=services(), bluez=args)
+        return BleakScanner(self._heard, service_uuids=self._services, bluez=args)
 
     def _heard(self, _device: BLEDevice, found: AdvertisementData) -> None:
         """One callback of bleak; runs for every report, so it does the least that it can."""
@@ -213,7 +224,9 @@ class Scanner:
         self._payloads.move_to_end(path)
         if len(self._payloads) > _KNOWN_DEVICES:
             self._payloads.popitem(last=False)
-        return before is None or payload[0] is not before[0] or payload[1] is not before[1]
+        # Of a device that sends neither, nobody can tell; it is here only where everything is wanted.
+        told = payload != (None, None)
+        return before is None or not told or payload[0] is not before[0] or payload[1] is not before[1]
 
 
 def forget_sessions() -> None:
