@@ -28,7 +28,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "keygen": Entry("bzd.cli.keygen:keygen", "Make an identity, which opens stores, and its public key."),
         "config": Entry("bzd.cli.config:config", "Show every option, its value and where it came from."),
     },
+    "The badge": {
+        "doctor": Entry("bzd.cli.doctor:doctor", "Check whether this machine is fit for a badge, and what to do."),
+        "install-service": Entry("bzd.cli.install_service:install_service", "Have the badge run as a service."),
+    },
     "Recordings": {
+        "record": Entry("bzd.cli.record:record", "Record what the radio hears, as a trace."),
         "replay": Entry("bzd.cli.replay:replay", "Turn recorded traces into contacts."),
         "trace": Entry("bzd.cli.trace:trace", "Look into recorded traces and convert them."),
     },
