@@ -62,7 +62,7 @@ def record(ctx: click.Context, path: Path, kind: str | None, duration: float | N
         if not trace.kept and str(path) != files.STDIO:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and live.is_full(error):
-            held = f"{path} holds the {trace.written:,} advertisements up to there"
+            held = f"{path} holds the {trace.kept:,} advertisements up to there"
             raise DiskFullError(f"cannot write on {path}: {error.strerror}; {held}") from error
         raise
     finally:

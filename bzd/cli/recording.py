@@ -49,12 +49,12 @@ class Recording:
         self._everything = everything
         self._pending = io.BytesIO()
         self._writer = WRITERS[kind](self._pending)
+        self._ends = [self._pending.tell()]
+        """Where in what is pending a whole record ends; the first is the head of the file, or nothing."""
         self.kept = 0
-        """Advertisements that were written or are about to be."""
+        """Advertisements in the file."""
         self.left_out = 0
         """Advertisements of other devices."""
-        self.written = 0
-        """Advertisements in the file."""
         self.size = 0
         """Bytes in the file."""
 
@@ -62,7 +62,7 @@ class Recording:
         """Keep an advertisement, if it is of those that are wanted; it is in the file after the next `flush`."""
         if self._everything or recognise(advertisement.data):
             self._writer.write(advertisement)
-            self.kept += 1
+            self._ends.append(self._pending.tell())
         else:
             self.left_out += 1
 
@@ -70,21 +70,24 @@ class Recording:
         """Write what is pending.
 
         Raises:
-            OSError: if not all of it could be written; nothing of it then stays in a regular file.
+            OSError: if not all of it could be written; a regular file then holds those records that found room.
         """
-        data = memoryview(self._pending.getvalue())
+        data, ends = memoryview(self._pending.getvalue()), self._ends
         self._pending.seek(0)
         self._pending.truncate()
+        self._ends = [0]
         done = 0
         try:
             while done < len(data):
                 done += os.write(self._descriptor, data[done:])
         except OSError:
+            ends = [end for end in ends if end <= done]
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self.size)
+                os.ftruncate(self._descriptor, self.size + max(ends, default=0))
             raise
-        self.size += done
-        self.written = self.kept
+        finally:
+            self.size += max(ends, default=0)
+            self.kept += max(len(ends) - 1, 0)
 
 
 def open_new(path: Path) -> int:
