@@ -29,6 +29,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "config": Entry("bzd.cli.config:config", "Show every option, its value and where it came from."),
     },
     "The badge": {
+        "run": Entry("bzd.cli.run:run", "Be a badge, until stopped."),
+        "status": Entry("bzd.cli.status:status", "Show how the running badge is, and who is near."),
+        "pause": Entry("bzd.cli.pause:pause", "Take the running badge off the air."),
+        "resume": Entry("bzd.cli.pause:resume", "Put it back on air."),
         "doctor": Entry("bzd.cli.doctor:doctor", "Check whether this machine is fit for a badge, and what to do."),
         "install-service": Entry("bzd.cli.install_service:install_service", "Have the badge run as a service."),
     },
