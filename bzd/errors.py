@@ -14,7 +14,8 @@
      │   └─ PassphraseError     7   ... because the passphrase is wrong or was not given
      ├─ StoreError              8   the store is damaged, or is no store
      │   └─ StoreVersionError   8   ... because a newer bzd wrote it
-     └─ BusyError               9   another process holds what this one needs
+     ├─ BusyError               9   another process holds what this one needs
+     └─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
 
 2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`. A code not listed is a
 failure.
