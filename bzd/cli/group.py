@@ -20,10 +20,8 @@ class Entry(NamedTuple):
 
 
 SECTIONS: dict[str, dict[str, Entry]] = {
-    "Try it": {
+    "Start here": {
         "demo": Entry("bzd.cli.demo:demo", "Simulate a crowd around this badge and show its contacts."),
-    },
-    "Set up": {
         "init": Entry("bzd.cli.init:init", "Make the sealed store."),
         "keygen": Entry("bzd.cli.keygen:keygen", "Make an identity, which opens stores, and its public key."),
         "config": Entry("bzd.cli.config:config", "Show every option, its value and where it came from."),
@@ -56,18 +54,16 @@ Example:
 
 \b
 Environment:
-  BZD_STATE    state directory, if --state is not given; then $STATE_DIRECTORY,
-               /var/lib/bzd if it exists, the user's own
-  BZD_CONFIG   configuration file, if --config is not given; then
-               /etc/bzd/bzd.toml, the user's own
+  BZD_STATE    state directory; else $STATE_DIRECTORY, /var/lib/bzd, your own
+  BZD_CONFIG   configuration file; else /etc/bzd/bzd.toml, your own
   BZD_DEBUG    1 adds the traceback to an error
 
 \b
 Exit codes:
-  0 done                    5 cannot write               9 busy: another bzd has it
-  1 something failed        6 no store, or one already   130 interrupted
-  2 wrong usage             7 identity or passphrase     141 reader of the output
-  3 configuration           8 store damaged or newer         went away
+  0 done                  5 cannot write               9 busy: another bzd has it
+  1 something failed      6 no store, or one already   12 no Bluetooth adapter to use
+  2 wrong usage           7 identity or passphrase     130 interrupted
+  3 configuration         8 store damaged or newer     141 reader of output went away
   4 input or trace
 
 \b
@@ -130,9 +126,6 @@ class LazyGroup(click.Group):
 @click.version_option(package.__version__, prog_name="bzd", message="%(prog)s %(version)s")
 @click.pass_context
 def bzd(ctx: click.Context) -> None:
-    """Who was near whom, and for how long, on Linux badges.
-
-    bzd finds proximity IDs in Bluetooth advertising, sums them up into contacts and keeps those in a sealed store.
-    """
+    """Who was near whom, and for how long, on Linux badges: from Bluetooth to contacts in a sealed store."""
     # Here, because not every command reads the configuration, and a mistyped --set should never pass in silence.
     options.check_given(ctx)
