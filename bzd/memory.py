@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
+import resource
 
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
 """MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2), the same on every architecture that Linux has but Alpha, PowerPC
@@ -15,15 +15,16 @@ and SPARC. On fault, pages are locked when they are first used: without it all o
 def lock() -> str | None:
     """Lock all memory, what is in use and what will be.
 
+    Done only where there is no limit: beyond one, a process that has locked its future could no longer allocate.
+
     Returns:
-        why it could not be done, None if it was.
+        why it was not done, None if it was.
     """
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        return "locked memory is limited; LimitMEMLOCK=infinity in the unit would lift that"
     try:
         library = ctypes.CDLL(None, use_errno=True)
-        if library.mlockall(_CURRENT | _FUTURE | _ON_FAULT) == 0:
-            return None
+        done = library.mlockall(_CURRENT | _FUTURE | _ON_FAULT) == 0
     except (OSError, AttributeError) as error:
         return str(error)
-    failure = ctypes.get_errno()
-    hint = "; LimitMEMLOCK= of the unit is too low" if failure in {errno.ENOMEM, errno.EPERM} else ""
-    return os.strerror(failure) + hint
+    return None if done else os.strerror(ctypes.get_errno())

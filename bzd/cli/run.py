@@ -29,7 +29,7 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
 
     Is what the service runs. SIGHUP reads the configuration and the recipients again.
     """
-    from bzd.daemon import journal, runtime  # noqa: PLC0415  see above
+    from bzd.daemon import journal, precautions, runtime  # noqa: PLC0415  see above
     from bzd.daemon.notify import Notifier  # noqa: PLC0415  see above
     from bzd.daemon.service import Setting, serve  # noqa: PLC0415  see above
 
@@ -37,6 +37,7 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
         options.session(ctx).overrides += (f"radio.adapter={adapter}",)
     logging = journal.start(debug=debug)
     try:
+        precautions.take(options.state_dir(ctx))
         serve(
             Setting(
                 state=options.state_dir(ctx),
