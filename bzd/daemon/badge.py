@@ -39,6 +39,9 @@ SYNCHRONISED_S = 10.0
 """How often it is asked whether the clock is right; a clock that was set is asked about at once."""
 HEARD_MAX = 20_000
 """Reports that wait for a tick. A second brings some 3000 at most; more means that the process was stopped."""
+PASSIVE_PERIOD_S = 60.0
+"""In the passive mode BlueZ signals a device when its RSSI moved by 8 dB, which was seen to be once a minute; so a
+sighting then stands for a minute, as one of a phone does for its scan period."""
 PAUSE_MAX_S = 366 * 86400.0
 """Longest pause that ends by itself."""
 
@@ -140,6 +143,7 @@ class Badge:
         """Do what is due."""
         boot = self._time.boottime()
         self._drain(boot)
+        self._follow_mode()
         if not self.writing:
             await self._look_at_clocks(boot)
             self._write_if_due(boot)
@@ -211,10 +215,24 @@ class Badge:
             boottime=self._around.clock.boottime,
             keep=self.keeper.keep_key,
         )
-        self.pipeline = Pipeline(self.config, own_ids=self.broadcast.own_ids, synced=self._time.synced)
+        self._passive = self.config.scan.mode == "passive"
+        self.pipeline = self._new_pipeline()
         self.radio = self._around.make_radio(self.config, self.broadcast, self._hear, self._time)
         if self.paused_until is not None:
             self.radio.pause()
+
+    def _new_pipeline(self) -> Pipeline:
+        period = max(self.config.scan.period_s, PASSIVE_PERIOD_S) if self._passive else self.config.scan.period_s
+        own_ids = self.broadcast.own_ids
+        return Pipeline(self.config, scan_period_s=period, own_ids=own_ids, synced=self._time.synced)
+
+    def _follow_mode(self) -> None:
+        """Contacts are judged by how the radio listens; when that changes, those in progress end."""
+        passive = self.radio.state.mode == "passive"
+        if self.radio.state.mode and passive != self._passive:
+            self._passive = passive
+            self.keeper.take(self.pipeline.tracker.finish())
+            self.pipeline = self._new_pipeline()
 
     async def _off_air(self) -> None:
         if self._running is not None:

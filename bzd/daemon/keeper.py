@@ -170,6 +170,11 @@ class Keeper:
         with self._lock:
             return self._appender.newest_day(before)
 
+    @property
+    def alone(self) -> Lock:
+        """Who holds it is the only one in this process that uses the store."""
+        return self._lock
+
     def end_segments(self) -> None:
         """Forget the data keys; what comes next is sealed to the recipients as they are now."""
         with self._lock:

@@ -52,7 +52,8 @@ class Retention:
 
         now, today = self._time.wall(), self._time.day()
         try:
-            result = purge(self._state, days=None, before=now - days * 86400, now=now)
+            with self._keeper.alone:
+                result = purge(self._state, days=None, before=now - days * 86400, now=now)
         except BzdError as error:
             _log.warning("cannot delete what is older than %d days: %s; trying again", days, error)
             self._retry_at = self._time.boottime() + RETRY_S

@@ -259,6 +259,21 @@ def test_another_configuration_takes_effect_and_keeps_what_was(play: Any) -> Non
     assert bench.badge.pipeline.tracker.counts.too_weak == 1
 
 
+def test_in_the_passive_mode_a_sighting_stands_for_a_minute(play: Any) -> None:
+    """One report a minute is presence there, and nearly none in the full mode; the mode may change by itself."""
+
+    async def scenario(bench: Any) -> None:
+        for mode in ("full", "passive"):
+            bench.radio.state.mode = mode
+            await bench.tick()
+            for _ in range(10):
+                bench.radio.hear()
+                await bench.go(60)
+
+    full, passive = play(scenario).contacts()
+    assert (full.duration_s, passive.duration_s) == (0.0, 600.0)
+
+
 def test_its_own_voice_is_not_a_neighbour(play: Any) -> None:
     """What another adapter of the badge sends is dropped and counted."""
 
