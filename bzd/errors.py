@@ -17,8 +17,8 @@
      ├─ BusyError               9   another process holds what this one needs
      └─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
 
-2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`. A code not listed is a
-failure.
+2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`, and 13 says that
+`doctor` found a problem. A code not listed is a failure.
 """
 
 from __future__ import annotations

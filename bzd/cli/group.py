@@ -31,7 +31,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "status": Entry("bzd.cli.status:status", "Show how the running badge is, and who is near."),
         "pause": Entry("bzd.cli.pause:pause", "Take the running badge off the air."),
         "resume": Entry("bzd.cli.pause:resume", "Put it back on air."),
-        "doctor": Entry("bzd.cli.doctor:doctor", "Check whether this machine is fit for a badge, and what to do."),
+        "doctor": Entry("bzd.cli.doctor:doctor", "Check what is wrong with this machine, and say what helps."),
         "install-service": Entry("bzd.cli.install_service:install_service", "Have the badge run as a service."),
     },
     "Recordings": {
@@ -65,8 +65,6 @@ Exit codes:
   2 wrong usage           7 identity or passphrase     130 interrupted
   3 configuration         8 store damaged or newer     141 reader of output went away
   4 input or trace
-
-\b
 Completion:  eval "$(_BZD_COMPLETE=bash_source bzd)"     (or zsh_source, fish_source)
 """
 
@@ -126,6 +124,6 @@ class LazyGroup(click.Group):
 @click.version_option(package.__version__, prog_name="bzd", message="%(prog)s %(version)s")
 @click.pass_context
 def bzd(ctx: click.Context) -> None:
-    """Who was near whom, and for how long, on Linux badges: from Bluetooth to contacts in a sealed store."""
+    """Who was near whom, and for how long, on Linux badges."""
     # Here, because not every command reads the configuration, and a mistyped --set should never pass in silence.
     options.check_given(ctx)
