@@ -21,9 +21,18 @@ _FILE_BYTES = 32768
 with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
 
 
-def option(default: Any, doc: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field that is an option: its default, what it means with unit and source, and its bounds."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high})
+def option(
+    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
+) -> Any:
+    """A dataclass field that is an option: its default, what it means with unit and source, its bounds or choices."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
+
+
+@dataclass(frozen=True, slots=True)
+class RadioConfig:
+    """`[radio]`: which radio."""
+
+    adapter: str = option("hci0", "the Bluetooth adapter, as bluetoothd names it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,33 @@ class ScanConfig:
         "seconds from one listening to the next; 0 listens all the time. Phones listen 4 s every 210 to 300 s (GAEN)",
         low=0,
         high=3600,
+    )
+    window_s: float = option(
+        4.0,
+        "with a scan period, seconds of each listening (GAEN: 4 s)",
+        low=1,
+        high=3600,
+    )
+    mode: str = option(
+        "auto",
+        "how bluetoothd is made to report: full gives every report, but needs bluetoothd's experimental features; "
+        "active one report per device in 10 s; passive sends nothing, and reports only great changes; auto takes the "
+        "first of full, active and passive that there is and that does not give the badge away",
+        choices=("auto", "full", "active", "passive"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertiseConfig:
+    """`[advertise]`: what the badge broadcasts."""
+
+    protocol: str = option("gaen", "the protocol of the rolling IDs", choices=("gaen", "bluezone"))
+    tx_power_dbm: int = option(
+        0,
+        "radiated power at which others are told that the badge sends (GAEN's metadata); calibrate it for the board "
+        "and its case",
+        low=-127,
+        high=127,
     )
 
 
@@ -129,13 +165,30 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """`[metrics]`: for those who watch many badges."""
+
+    textfile: str = option(
+        "",
+        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none",
+    )
+    social: bool = option(
+        False,
+        "also how many badges are near and how many contacts there were; over time that shows who sits with whom",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All sections."""
 
+    radio: RadioConfig = field(default_factory=RadioConfig)
     scan: ScanConfig = field(default_factory=ScanConfig)
+    advertise: AdvertiseConfig = field(default_factory=AdvertiseConfig)
     proximity: ProximityConfig = field(default_factory=ProximityConfig)
     ranging: RangingConfig = field(default_factory=RangingConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +296,9 @@ def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     if type(value) is not type(default):
         wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
         raise ConfigError(f"{origin}: {section}.{key} must be {wanted[type(default)]}, not {value!r}")
+    choices = entry.metadata["choices"]
+    if choices and value not in choices:
+        raise ConfigError(f"{origin}: {section}.{key} must be one of {', '.join(choices)}, not {value!r}")
     low, high = entry.metadata["low"], entry.metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")

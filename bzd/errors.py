@@ -14,10 +14,11 @@
      │   └─ PassphraseError     7   ... because the passphrase is wrong or was not given
      ├─ StoreError              8   the store is damaged, or is no store
      │   └─ StoreVersionError   8   ... because a newer bzd wrote it
-     └─ BusyError               9   another process holds what this one needs
+     ├─ BusyError               9   another process holds what this one needs
+     └─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
 
-2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`. A code not listed is a
-failure.
+2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`, and 13 says that
+`doctor` found a problem. A code not listed is a failure.
 """
 
 from __future__ import annotations
@@ -113,3 +114,10 @@ class BusyError(BzdError):
 
     exit_code = 9
     hint = "wait for the other bzd to end, or stop it"
+
+
+class RadioError(BzdError):
+    """The Bluetooth adapter cannot be used, or may not be used as it is."""
+
+    exit_code = 12
+    hint = "`bzd doctor` looks at adapter, bluetoothd and kernel, and says what to do"

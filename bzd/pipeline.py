@@ -64,13 +64,19 @@ class Pipeline:
         config: thresholds and constants.
         scan_period_s: seconds from one listening to the next, 0 for continuous; None takes `scan.period_s`.
         own_ids: rolling IDs that the badge itself broadcasts.
+        synced: whether the clock that dates the advertisements is known to be right.
     """
 
     def __init__(
-        self, config: Config, *, scan_period_s: float | None = None, own_ids: Container[bytes] = frozenset()
+        self,
+        config: Config,
+        *,
+        scan_period_s: float | None = None,
+        own_ids: Container[bytes] = frozenset(),
+        synced: bool = True,
     ) -> None:
         period = config.scan.period_s if scan_period_s is None else scan_period_s
-        self.tracker = Tracker(config.proximity, Ranging(config.ranging), scan_period_s=period)
+        self.tracker = Tracker(config.proximity, Ranging(config.ranging), scan_period_s=period, synced=synced)
         self.counts = PipelineCounts()
         self._own_ids = own_ids
         self._times = -inf, -inf, -inf
@@ -114,6 +120,14 @@ class Pipeline:
             self.counts.implausible += 1
         else:
             self.counts.own += 1
+
+    def redate(self, shift_ms: int, *, synced: bool) -> None:
+        """The clock that dated the advertisements so far was wrong by so many milliseconds; see `Tracker.redate`."""
+        self.tracker.redate(shift_ms, synced=synced)
+        counts = self.counts
+        counts.first, counts.last = (
+            None if time is None else time + shift_ms / 1000 for time in (counts.first, counts.last)
+        )
 
     def finish(self) -> list[Contact]:
         """Close whatever is still open; nothing may be fed afterwards."""

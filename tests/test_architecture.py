@@ -16,6 +16,7 @@ from bzd import errors
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("bzd.cli", "bzd.__main__"),
+    ("bzd.doctor", "bzd.service"),
     ("bzd.daemon",),
     ("bzd.pipeline",),
     ("bzd.radio",),
@@ -24,7 +25,7 @@ LAYERS = (
     ("bzd.store",),
     ("bzd.proximity",),
     ("bzd.protocols",),
-    ("bzd.model", "bzd.clock", "bzd.config", "bzd.errors"),
+    ("bzd.model", "bzd.clock", "bzd.config", "bzd.errors", "bzd.memory"),
 )
 """An import may only point down this list, or stay within a line of it. `bzd` itself is the version, for everybody."""
 PURE = ("bzd.protocols", "bzd.proximity", "bzd.pipeline", "bzd.store.records", "bzd.model")

@@ -21,15 +21,22 @@ class Entry(NamedTuple):
 
 
 SECTIONS: dict[str, dict[str, Entry]] = {
-    "Try it": {
+    "Start here": {
         "demo": Entry("bzd.cli.demo:demo", "Simulate a crowd around this badge and show its contacts."),
-    },
-    "Set up": {
         "init": Entry("bzd.cli.init:init", "Make the sealed store."),
         "keygen": Entry("bzd.cli.keygen:keygen", "Make an identity, which opens stores, and its public key."),
         "config": Entry("bzd.cli.config:config", "Show every option, its value and where it came from."),
     },
+    "The badge": {
+        "run": Entry("bzd.cli.run:run", "Be a badge, until stopped."),
+        "status": Entry("bzd.cli.status:status", "Show how the running badge is, and who is near."),
+        "pause": Entry("bzd.cli.pause:pause", "Take the running badge off the air."),
+        "resume": Entry("bzd.cli.pause:resume", "Put it back on air."),
+        "doctor": Entry("bzd.cli.doctor:doctor", "Check what is wrong with this machine, and say what helps."),
+        "install-service": Entry("bzd.cli.install_service:install_service", "Have the badge run as a service."),
+    },
     "Recordings": {
+        "record": Entry("bzd.cli.record:record", "Record what the radio hears, as a trace."),
         "replay": Entry("bzd.cli.replay:replay", "Turn recorded traces into contacts."),
         "trace": Entry("bzd.cli.trace:trace", "Look into recorded traces and convert them."),
     },
@@ -48,21 +55,17 @@ Example:
 
 \b
 Environment:
-  BZD_STATE    state directory, if --state is not given; then $STATE_DIRECTORY,
-               /var/lib/bzd if it exists, the user's own
-  BZD_CONFIG   configuration file, if --config is not given; then
-               /etc/bzd/bzd.toml, the user's own
+  BZD_STATE    state directory; else $STATE_DIRECTORY, /var/lib/bzd, your own
+  BZD_CONFIG   configuration file; else /etc/bzd/bzd.toml, your own
   BZD_DEBUG    1 adds the traceback to an error
 
 \b
 Exit codes:
-  0 done                    5 cannot write               9 busy: another bzd has it
-  1 something failed        6 no store, or one already   130 interrupted
-  2 wrong usage             7 identity or passphrase     141 reader of the output
-  3 configuration           8 store damaged or newer         went away
+  0 done                  5 cannot write               9 busy: another bzd has it
+  1 something failed      6 no store, or one already   12 no Bluetooth adapter to use
+  2 wrong usage           7 identity or passphrase     130 interrupted
+  3 configuration         8 store damaged or newer     141 reader of output went away
   4 input or trace
-
-\b
 Completion:  eval "$(_BZD_COMPLETE=bash_source bzd)"     (or zsh_source, fish_source)
 """
 
@@ -132,9 +135,6 @@ class LazyGroup(click.Group):
 @click.version_option(package.__version__, prog_name="bzd", message="%(prog)s %(version)s")
 @click.pass_context
 def bzd(ctx: click.Context) -> None:
-    """Who was near whom, and for how long, on Linux badges.
-
-    bzd finds proximity IDs in Bluetooth advertising, sums them up into contacts and keeps those in a sealed store.
-    """
+    """Who was near whom, and for how long, on Linux badges."""
     # Here, because not every command reads the configuration, and a mistyped --set should never pass in silence.
     options.check_given(ctx)

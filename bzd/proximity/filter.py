@@ -69,7 +69,7 @@ class Filter:
         self._min_rssi = config.min_rssi_dbm
         self._rules = rules
         self._ranging = ranging
-        self._synced = synced
+        self.synced = synced
         self.counts = TrackerCounts()
 
     def cut(self, run: Run, extra: int) -> list[Contact]:
@@ -127,7 +127,7 @@ class Filter:
         return contacts
 
     def _piece(self, run: Run, extra: int) -> Contact:
-        return run.piece(self._rules, self._ranging, extra, synced=self._synced)
+        return run.piece(self._rules, self._ranging, extra, synced=self.synced)
 
     def _drop(self, sightings: int, peak: int) -> None:
         counts = self.counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
+from dataclasses import replace
 
 from bzd.model import Contact, ScanInstance, Sighting
 from bzd.proximity.ranging import Ranging
@@ -96,6 +97,22 @@ class Run:
         """Begin another piece."""
         self.start = start
         self.packed = array("i")
+
+    def move(self, shift: int, rules: Rules) -> None:
+        """Move it in time by so many milliseconds; the piece that is held as well."""
+        settled = self.limit != self.first
+        self.began += shift
+        self.start += shift
+        self.first += shift
+        self.last += shift
+        self.limit += shift
+        if self.since != APART:
+            self.since += shift
+        if settled:
+            self.settle(rules)
+        if self.held is not None:
+            start, end = ((round(time * 1000) + shift) / 1000 for time in (self.held.start, self.held.end))
+            self.held = replace(self.held, start=start, end=end)
 
     def piece(self, rules: Rules, ranging: Ranging, extra: int = 0, *, synced: bool = True) -> Contact:
         """The present piece as a contact, as if its open instance were closed and stood for `extra` ms more."""

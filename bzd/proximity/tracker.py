@@ -96,6 +96,24 @@ class Tracker:
             self._expire(milliseconds(max(time - _TOLERANCE_S, 0.0)))
         return self._hand_out()
 
+    def redate(self, shift_ms: int, *, synced: bool) -> None:
+        """The clock that dated the sightings was wrong: move all that is not closed yet, durations unchanged.
+
+        A run that was moved over a UTC midnight is not cut there. Keys of open contacts move with their start.
+
+        Args:
+            shift_ms: milliseconds to add to every time.
+            synced: whether the clock is known to be right now.
+        """
+        self._filter.synced = synced
+        seconds = shift_ms / 1000
+        self._waiting = deque(sighting._replace(time=sighting.time + seconds) for sighting in self._waiting)
+        self._newest, self._floor = (time + seconds if time else time for time in (self._newest, self._floor))
+        if self._next_expiry != _FOREVER_MS:
+            self._next_expiry += shift_ms
+        for run in self._runs.values():
+            run.move(shift_ms, self._rules)
+
     def finish(self) -> list[Contact]:
         """Close everything, in order of start; a sighting after this begins anew."""
         self._end_all()

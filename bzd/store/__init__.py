@@ -69,10 +69,13 @@ statement (`bzd.store.container.SCHEMA`):
 Purposes: 1 contacts and clock anchors; 2 the badge's own daily keys; 3 the label; 4 the badge's private signing key.
 Purpose 1 is sealed to `recipients/*.pub`, 2 and 4 to `key-recipients/*.pub`, 3 to both; those of 3 and 4 are the
 recipients at the time of `bzd init`. A segment of purpose 1 or 2 holds what started on its UTC day; without a day it
-holds contacts of a clock that was not known to be right. A segment whose
-`provisional` is not 0 was written by a replay that has not ended: it is kept as a whole or not at all, and the next
-appender removes what a replay left that never finished. Readers leave it out if `provisional` is 1; 2 lets them watch
-a replay in real time. A segment without sealed keys was purged, and its rows go with the next appender.
+holds what belongs to a clock that was not known to be right, of one boot, and begins with an anchor that names the
+boot. There the times of contacts are CLOCK_BOOTTIME: add wall clock less boottime of the last right anchor of that boot
+in any segment; where there is none, of the last anchor of that boot, which gives the best guess. The times of daily
+keys are those of the wrong clock, and a key is of use only if that differs from the right one by less than two hours. A
+segment whose `provisional` is not 0 was written by a replay that has not ended: it is kept as a whole or not at all, and
+the next appender removes what a replay left that never finished. Readers leave it out if `provisional` is 1; 2 lets them
+watch a replay in real time. A segment without sealed keys was purged, and its rows go with the next appender.
 
 Sealing
 -------

@@ -11,7 +11,7 @@ from typing import Final
 
 from bzd.errors import BzdError, StateError
 from bzd.model import Contact, DailyKey
-from bzd.store import container
+from bzd.store import container, requests
 from bzd.store import state as layout
 from bzd.store.draft import Draft, Handle
 from bzd.store.lock import AppenderLock
@@ -64,6 +64,9 @@ class Appender:
 
     Every method that writes does so in one transaction: when it returns, that is on the disk; when it raises, nothing
     was changed.
+
+    Attributes:
+        undated: the clock as it is now, while it is not known to be right; each segment without a day begins with it.
     """
 
     def __init__(self, state: Path, connection: sqlite3.Connection) -> None:
@@ -75,6 +78,7 @@ class Appender:
         self._provisional = Provisional.NO
         self._before_replay = 0
         self._highest = 0
+        self.undated: ClockAnchor | None = None
         with container.translated(self._path):
             self._store_id, _ = container.store_row(connection, self._path)
         self._discard_leftovers()
@@ -115,8 +119,13 @@ class Appender:
                 draft.replace(handle, contact)
             return [draft.add(contact) for contact in add]
 
-    def add_keys(self, keys: Sequence[DailyKey]) -> None:
-        """Seal own daily keys to the key recipients, each in a segment of the UTC day of its start.
+    def add_keys(self, keys: Sequence[DailyKey], *, dated: bool = True) -> None:
+        """Seal own daily keys to the key recipients.
+
+        Args:
+            keys: the keys.
+            dated: whether the clock is known to be right; each then goes to a segment of the UTC day of its start,
+                else to one without a day.
 
         Raises:
             ValueError: if a key does not fit a record.
@@ -124,14 +133,40 @@ class Appender:
         """
         with self._transaction() as draft:
             for key in keys:
-                segment = self._segment(draft, OWN_KEYS, int(key.start // DAY_S))
+                segment = self._segment(draft, OWN_KEYS, int(key.start // DAY_S) if dated else None)
                 draft.write(segment, segment.take(1)[0], encode_key(key), rows=1)
 
     def add_anchor(self, anchor: ClockAnchor, day: int | None) -> None:
-        """Seal a clock anchor beside the contacts of a UTC day (days since 1970-01-01), or of no day."""
+        """Seal a clock anchor beside the contacts of a UTC day (days since 1970-01-01), or of no day.
+
+        A right one also goes beside the own keys, since their recipients may not be able to open the contacts.
+        """
         with self._transaction() as draft:
-            segment = self._segment(draft, CONTACTS, day)
-            draft.write(segment, segment.take(1)[0], encode_anchor(anchor), rows=1)
+            for purpose in (CONTACTS, OWN_KEYS) if anchor.synced else (CONTACTS,):
+                segment = self._segment(draft, purpose, day)
+                draft.write(segment, segment.take(1)[0], encode_anchor(anchor), rows=1)
+
+    def newest_day(self, before: int) -> int | None:
+        """The last UTC day before another one (days since 1970-01-01) that something was kept of; None without one."""
+        query = "SELECT max(day) FROM segment WHERE day < ?"
+        with container.translated(self._path):
+            (day,) = self._connection.execute(query, (before,)).fetchone()
+        return day if isinstance(day, int) else None
+
+    def requests(self) -> list[tuple[int, str]]:
+        """What other processes want of this one: number and verb (`bzd.store.requests`)."""
+        with container.translated(self._path):
+            return requests.pending(self._connection)
+
+    def answer(self, number: int, text: str) -> None:
+        """Answer a request of another process."""
+        with container.translated(self._path):
+            requests.answer(self._connection, number, text)
+
+    def discard_requests(self) -> None:
+        """Forget requests from before this process, which nobody waits for any more."""
+        with container.translated(self._path):
+            requests.discard(self._connection)
 
     def has_own_keys(self) -> bool:
         """Whether this is a badge's own store: one that holds daily keys of its own."""
@@ -253,6 +288,8 @@ class Appender:
         if segment is None:
             segment = self._begin(purpose, day)
             draft.alive.add(segment)
+            if day is None and self.undated is not None:
+                draft.write(segment, segment.take(1)[0], encode_anchor(self.undated), rows=1)
         self._open[purpose, day] = segment  # the last is the one used last
         if len(self._open) > OPEN_SEGMENTS_MAX:
             oldest = next(iter(self._open))

@@ -16,6 +16,7 @@ from pathlib import Path
 from bzd.errors import IdentityError, StoreError
 from bzd.model import Contact, DailyKey
 from bzd.store import container
+from bzd.store.dating import KEY_ERROR_MAX_S, Clocks
 from bzd.store.identity import Identity
 from bzd.store.opening import Contents, SegmentRow, open_segment, orphans, read_segment, segment_rows
 from bzd.store.records import ClockAnchor, ContactPart, Label, SigningKey, join
@@ -66,6 +67,7 @@ class Reader:
         self._connection = connection
         self._identities = identities
         self._ciphers: dict[int, RecordCipher | None] = {}
+        self._clocks = Clocks(())
         self.problems: list[str] = []
         self.damaged = 0
         with container.translated(file):
@@ -88,7 +90,8 @@ class Reader:
         """The contacts in order of their start.
 
         Memory is that of the fullest day. Days are read one after the other, so that what a writer adds meanwhile to
-        a later day may be among them; a contact is never read in halves.
+        a later day may be among them; a contact is never read in halves. What was kept while the clock was not known
+        to be right is dated by what was learnt of that boot's clock before or since.
 
         Args:
             since: leaves out contacts that ended before, UTC unix seconds.
@@ -98,6 +101,7 @@ class Reader:
         wanted = [segment for segment in self._of(CONTACTS) if _within(segment, since, until)]
         dated = sorted((segment for segment in wanted if segment.place.day is not None), key=_day)
         undated = [segment for segment in wanted if segment.place.day is None]
+        self._clocks = Clocks(self._anchors(CONTACTS) if undated else ())
         days = (list(segments) for _, segments in groupby(dated, key=_day))
         stream = (contact for segments in days for contact in self._sorted_contacts(segments))
         for contact in heapq.merge(stream, self._sorted_contacts(undated), key=_start):
@@ -107,6 +111,8 @@ class Reader:
     def keys(self) -> Iterator[DailyKey]:
         """The badge's own daily keys in order of their start.
 
+        Of those used before the clock was known to be right, the ones that were used at about their time.
+
         Raises:
             IdentityError: if there are some, and none of the identities opens own keys here.
         """
@@ -114,7 +120,8 @@ class Reader:
         segments = self._of(OWN_KEYS)
         if segments and not any(self._opens(segment) for segment in [*self._of(SIGNING), *segments]):
             raise IdentityError(f"the own keys in {self._path} are sealed to others", _KEYS_HINT)
-        found = [record for segment in segments for record in self._records(segment) if isinstance(record, DailyKey)]
+        clocks = Clocks(self._anchors(OWN_KEYS) if any(segment.place.day is None for segment in segments) else ())
+        found = [key for segment in segments for key in self._segment_keys(segment, clocks)]
         yield from sorted(found, key=lambda key: (key.start, key.end, key.protocol))
 
     def anchors(self) -> Iterator[ClockAnchor]:
@@ -169,18 +176,37 @@ class Reader:
         found = [contact for segment in segments for contact in self._segment_contacts(segment)]
         yield from sorted(found, key=lambda contact: (contact.start, contact.protocol, contact.rolling_id))
 
+    def _segment_keys(self, segment: SegmentRow, clocks: Clocks) -> list[DailyKey]:
+        records = list(self._records(segment))
+        keys = [record for record in records if isinstance(record, DailyKey)]
+        if segment.place.day is not None:
+            return keys
+        error = clocks.error_s(record for record in records if isinstance(record, ClockAnchor))
+        return keys if error is not None and error < KEY_ERROR_MAX_S else []
+
+    def _anchors(self, purpose: int) -> Iterator[ClockAnchor]:
+        """The anchors beside contacts or keys; damage is not counted, since who reads the segments counts it."""
+        for segment in self._of(purpose):
+            cipher = None if segment.provisional else self._cipher(segment)
+            if cipher is not None:
+                records = read_segment(self._connection, segment, cipher).records
+                yield from (record for _, record in records if isinstance(record, ClockAnchor))
+
     def _segment_contacts(self, segment: SegmentRow) -> Iterator[Contact]:
         parts: defaultdict[int, list[ContactPart]] = defaultdict(list)
+        anchors: list[ClockAnchor] = []
         for record in self._records(segment):
             if isinstance(record, ContactPart):
                 parts[record.head].append(record)
+            elif isinstance(record, ClockAnchor):
+                anchors.append(record)
         for pieces in parts.values():
             contact = join(pieces)
             if contact is None:
                 self.damaged += len(pieces)
                 self.problems.append(f"{segment.name}: a contact of {len(pieces)} records lacks others and is left out")
             else:
-                yield contact
+                yield contact if segment.place.day is not None else self._clocks.dated(contact, anchors)
 
     def _records(self, segment: SegmentRow) -> Iterator[object]:
         if segment.provisional:

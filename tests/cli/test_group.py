@@ -52,7 +52,7 @@ def test_help_fits_a_screen_and_shows_an_example(bzd: Bzd, name: str) -> None:
     assert result.err == ""
     assert len(result.out.splitlines()) <= SCREEN_LINES
     if " Commands:" not in result.out and "\nCommands:" not in result.out:
-        assert re.search(rf"Examples?:\n\s+(.*[|&] )?(bzd|ssh \S+ sudo bzd) {name}", result.out)
+        assert re.search(rf"Examples?:\n\s+(.*[|&] )?(bzd|ssh \S+ sudo bzd|sudo (\S+/)?bzd) {name}", result.out)
 
 
 def test_help_lists_the_exit_codes_of_the_error_classes(bzd: Bzd) -> None:

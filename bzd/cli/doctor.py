@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd doctor`: whether this machine is fit for a badge, and what to do where it is not."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+import bzd
+from bzd.cli import options, output
+from bzd.cli.options import session
+
+if TYPE_CHECKING:
+    from bzd.doctor.facts import Facts
+    from bzd.doctor.finding import Finding
+
+SCHEMA = "bzd.doctor/1"
+"""`schema` of what `--json` prints."""
+PROBLEM = 13
+"""Exit code when a check found a problem."""
+
+_MARKS = {"ok": "ok     ", "unknown": "?      ", "warning": "warning", "problem": "PROBLEM"}
+_NAME_WIDTH = 17
+_WIDEST = 120
+
+
+@click.command(epilog=options.examples("sudo bzd doctor", "ssh badge sudo bzd doctor --json"))
+@options.form_options(json="One JSON object.")
+@click.option("--advertise", is_flag=True, help="Also try an advertisement, for a second, of an ID used for nothing.")
+@options.config_options
+@options.state_option
+@click.pass_context
+def doctor(ctx: click.Context, form: str | None, *, advertise: bool) -> None:
+    """Check whether this machine is fit for a badge, and say what to do where it is not.
+
+    Looks at kernel, BlueZ, adapter, address privacy, clock, store, disk and service; changes nothing. Some of it needs
+    root. Exit code: 0 healthy, warnings included; 13 if there is a problem.
+    """
+    from bzd.doctor.checks import examine, healthy  # noqa: PLC0415  needs all of the radio
+
+    findings = examine(_gather(ctx, advertise=advertise))
+    if form == "json":
+        _json(findings, is_healthy=healthy(findings))
+    else:
+        _table(findings)
+    if not healthy(findings):
+        ctx.exit(PROBLEM)
+
+
+def _gather(ctx: click.Context, *, advertise: bool) -> Facts:
+    import asyncio  # noqa: PLC0415  takes 60 ms to load
+
+    from bzd.doctor import bluez_facts, machine_facts  # noqa: PLC0415  see above
+    from bzd.doctor.facts import Facts  # noqa: PLC0415  see above
+
+    adapter = options.load_config(ctx).config.radio.adapter
+    return Facts(
+        radio=asyncio.run(bluez_facts.radio(adapter, advertise=advertise)),
+        system=machine_facts.system(session(ctx).clock),
+        store=machine_facts.store(options.state_dir(ctx)),
+        service=machine_facts.service(),
+    )
+
+
+def _json(findings: dict[str, Finding], *, is_healthy: bool) -> None:
+    import socket  # noqa: PLC0415  only here
+
+    checks = [{"check": name, **finding._asdict()} for name, finding in findings.items()]
+    head = {"schema": SCHEMA, "host": socket.gethostname(), "version": bzd.__version__, "healthy": is_healthy}
+    output.line(output.json_text({**head, "checks": checks}))
+
+
+def _table(findings: dict[str, Finding]) -> None:
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    for name, finding in findings.items():
+        head = f"{_MARKS[finding.verdict]}  {name:{_NAME_WIDTH}}  "
+        indent = " " * len(head)
+        output.line(textwrap.fill(output.printable(finding.text), width, initial_indent=head, subsequent_indent=indent))
+        if finding.remedy:
+            remedy = output.printable(finding.remedy)
+            output.line(textwrap.fill(f"-> {remedy}", width, initial_indent=indent, subsequent_indent=f"{indent}   "))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd run`: the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from bzd.cli import options
+from bzd.clock import Clock, SystemClock
+
+if TYPE_CHECKING:  # bleak, dbus-next, asyncio and cryptography take most of a second to load on a Pi
+    from bzd.config import Config
+    from bzd.daemon.badge import LiveRadio
+    from bzd.model import Advertisement
+    from bzd.radio.broadcast import Broadcast
+
+
+@click.command(epilog=options.examples("bzd run", "bzd run --adapter hci1 --set scan.mode=passive --debug"))
+@click.option("--adapter", metavar="hciN", help="Bluetooth adapter; radio.adapter of the configuration if not given.")
+@click.option("--debug", is_flag=True, help="Log more, IDs and addresses included.")
+@options.state_option
+@options.config_options
+@click.pass_context
+def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
+    """Be a badge: broadcast a rolling ID, hear those of others, keep the contacts. Until SIGTERM or Ctrl-C.
+
+    Is what the service runs. SIGHUP reads the configuration and the recipients again.
+    """
+    from bzd.daemon import journal, precautions, runtime  # noqa: PLC0415  see above
+    from bzd.daemon.notify import Notifier  # noqa: PLC0415  see above
+    from bzd.daemon.service import Setting, serve  # noqa: PLC0415  see above
+
+    if adapter is not None:
+        options.session(ctx).overrides += (f"radio.adapter={adapter}",)
+    logging = journal.start(debug=debug)
+    try:
+        precautions.take(options.state_dir(ctx))
+        serve(
+            Setting(
+                state=options.state_dir(ctx),
+                load_config=lambda: options.load_config(ctx).config,
+                make_radio=make_radio,
+                clock=SystemClock(),
+                runtime=runtime.directory(),
+                notifier=Notifier(),
+            )
+        )
+    finally:
+        journal.stop(logging)
+
+
+def make_radio(config: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> LiveRadio:
+    """The radio of this machine, through bluetoothd."""
+    from bzd.radio.radio import Radio  # noqa: PLC0415  see above
+
+    return Radio(config, broadcast, sink, clock=clock)

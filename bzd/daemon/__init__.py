@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon: a badge that can be left alone.
+
+    service         from start to SIGTERM: store, signals, systemd, reloading, status files
+    badge           radio, pipeline and store put together; one tick a second drives it
+    keeper          contacts, also those in progress, own keys and clock anchors into the store
+    retention       deletes what is old, by a clock that can be believed
+    timekeeping     what sightings are dated by, and what happens when the clock is set
+    synchronised    asks whether the clock is right
+    neighbours      who is near now, without saying who
+    report          status and metrics
+    runtime         the files in /run/bzd
+    notify          systemd's readiness and watchdog
+    journal         logging
+
+What the command line wants of a running daemon are rows in the store (`bzd.store.requests`), answered within 5 s:
+`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key) and `retire-key` (a new daily key).
+
+Time
+----
+Sightings are dated by CLOCK_BOOTTIME plus an offset that stands until the wall clock is set (`timekeeping`). While the
+wall clock is not known to be right the offset is 0, and contacts are kept without a day, each stretch of them beginning
+with an anchor (boot, boottime, wall clock). When the clock becomes right, what is in progress is moved to its right
+time with durations unchanged, and an anchor is kept that dates everything else of that boot when it is read.
+
+What is kept when
+-----------------
+Contacts in progress are written every 50 s and on SIGTERM; a contact that did not change is not written again. Own
+daily keys are sealed before anything of them goes on air. A power cut loses at most the last minute.
+"""

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live badge: radio, pipeline and store put together, and driven by `tick`.
+
+The radio fills a list; a tick, once a second, empties it into the pipeline, looks at the clocks, closes what is over,
+answers requests, and starts at most one write at a time in another thread. Ticks decide when something is done and
+never what comes of it: contacts depend on the times of the sightings alone, as in a replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import Protocol
+
+from bzd.clock import BadgeClock, Clock
+from bzd.config import Config
+from bzd.daemon import runtime
+from bzd.daemon.keeper import Keeper
+from bzd.daemon.neighbours import Neighbours
+from bzd.daemon.retention import Retention
+from bzd.daemon.timekeeping import Change, TimeKeeper
+from bzd.errors import BzdError
+from bzd.model import Advertisement
+from bzd.pipeline import Pipeline
+from bzd.proximity.quota import HourlyQuota
+from bzd.radio.broadcast import Broadcast
+from bzd.radio.recovery import Troubles
+from bzd.radio.state import RadioState
+
+FLUSH_S = 50.0
+"""Contacts in progress are on the disk at least every 60 s: this, and what a slow card takes."""
+REQUESTS_S = 2.0
+"""Requests are answered within 5 s."""
+SYNCHRONISED_S = 10.0
+"""How often it is asked whether the clock is right; a clock that was set is asked about at once."""
+HEARD_MAX = 20_000
+"""Reports that wait for a tick. A second brings some 3000 at most; more means that the process was stopped."""
+PASSIVE_PERIOD_S = 60.0
+"""In the passive mode BlueZ signals a device when its RSSI moved by 8 dB, which was seen to be once a minute; so a
+sighting then stands for a minute, as one of a phone does for its scan period."""
+PAUSE_MAX_S = 366 * 86400.0
+"""Longest pause that ends by itself."""
+
+_log = logging.getLogger(__name__)
+
+
+class LiveRadio(Protocol):
+    """What the badge needs of a radio; `bzd.radio.radio.Radio` is one."""
+
+    @property
+    def state(self) -> RadioState:
+        """How it is now."""
+        ...
+
+    async def run(self) -> None:
+        """Scan and advertise until cancelled."""
+        ...
+
+    def pause(self) -> None:
+        """Go off the air."""
+        ...
+
+    def resume(self) -> None:
+        """Go on, under a new rolling ID."""
+        ...
+
+    def rotate(self) -> None:
+        """Replace the rolling ID now."""
+        ...
+
+
+MakeRadio = Callable[[Config, Broadcast, Callable[[Advertisement], None], Clock], LiveRadio]
+"""Makes a radio that dates its reports by a clock and hands them to a sink."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a badge runs on, which tests replace.
+
+    Attributes:
+        clock: both clocks.
+        synchronised: asks whether the wall clock is known to be right.
+        make_radio: makes the radio.
+        runtime: where status and pause are kept; None keeps neither.
+    """
+
+    clock: BadgeClock
+    synchronised: Callable[[], Awaitable[bool]]
+    make_radio: MakeRadio
+    runtime: Path | None
+
+
+class Badge:
+    """One badge; `start` puts it on air, `tick` drives it, `stop` ends it.
+
+    Args:
+        config: the configuration.
+        around: what it runs on.
+        time: data time.
+        keeper: the store.
+        retention: deletes what is old.
+    """
+
+    def __init__(
+        self, config: Config, around: Surroundings, time: TimeKeeper, keeper: Keeper, retention: Retention
+    ) -> None:
+        self._around = around
+        self._time = time
+        self._retention = retention
+        self._heard: list[Advertisement] = []
+        self._running: asyncio.Task[None] | None = None
+        self._job: asyncio.Task[None] | None = None
+        boot = time.boottime()
+        self._flush_at, self._requests_at, self._synchronised_at = boot + FLUSH_S, 0.0, boot + SYNCHRONISED_S
+        self._synchronised = time.synced
+        self.config = config
+        self.keeper = keeper
+        self.neighbours = Neighbours()
+        self.troubles = Troubles(_log)
+        self.overrun = 0
+        """Reports dropped because the process was too late for them."""
+        self.paused_until: float | None = None if around.runtime is None else runtime.read_pause(around.runtime)
+        self.heard_at: float | None = None
+        """Boottime of the tick that last found something heard."""
+        self._compose()
+
+    def start(self) -> None:
+        """Put the radio to work, unless the badge is paused: then it works silently."""
+        self._running = asyncio.get_running_loop().create_task(self.radio.run())
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why the radio's task ended; None while it goes on. It ends for faults of its own only."""
+        if self._running is None or not self._running.done() or self._running.cancelled():
+            return None
+        return self._running.exception() or RuntimeError("the radio ended")
+
+    async def tick(self) -> None:
+        """Do what is due."""
+        boot = self._time.boottime()
+        self._drain(boot)
+        self._follow_mode()
+        if not self.writing:
+            await self._look_at_clocks(boot)
+            self._write_if_due(boot)
+        if self.paused_until is None:
+            self.keeper.take(self.pipeline.tracker.advance(self._time.now()))
+        elif boot >= self.paused_until:
+            self.resume()
+        if boot >= self._requests_at:
+            self._requests_at = boot + REQUESTS_S
+            self._answer_requests(boot)
+
+    @property
+    def writing(self) -> bool:
+        """Whether a write is under way."""
+        return self._job is not None and not self._job.done()
+
+    async def settled(self) -> None:
+        """Wait until a write that is under way is done."""
+        if self._job is not None:
+            await asyncio.wait([self._job])
+
+    async def stop(self) -> None:
+        """Leave the air and keep everything.
+
+        Raises:
+            BzdError: if the store cannot be written.
+        """
+        await self._off_air()
+        await self.settled()
+        self._drain(self._time.boottime())
+        self.keeper.take(self.pipeline.tracker.finish())
+        self.keeper.write(self.keeper.prepare(()))
+
+    async def apply(self, config: Config) -> None:
+        """Go on under another configuration; contacts in progress end if it changes how they are heard."""
+        if replace(config, store=self.config.store, metrics=self.config.metrics) == self.config:
+            self.config = config
+            return
+        self._drain(self._time.boottime())
+        self.keeper.take(self.pipeline.tracker.finish())
+        await self._off_air()
+        if config.proximity.max_contacts_per_hour != self.config.proximity.max_contacts_per_hour:
+            self.keeper.quota = HourlyQuota(config.proximity.max_contacts_per_hour)
+        self.config = config
+        self._compose()
+        self.start()
+
+    def pause(self, seconds: float) -> None:
+        """Off the air for so many seconds, infinite until resumed; contacts in progress end."""
+        self._drain(self._time.boottime())
+        self.keeper.take(self.pipeline.tracker.finish())
+        self.paused_until = self._time.boottime() + seconds
+        self.radio.pause()
+        self._remember_pause()
+        _log.info("paused %s", "until resumed" if seconds == inf else f"for {seconds:.0f} s")
+
+    def resume(self) -> None:
+        """Back on air."""
+        self.paused_until = None
+        self.radio.resume()
+        self._remember_pause()
+        _log.info("resumed")
+
+    def _compose(self) -> None:
+        self.broadcast = Broadcast(
+            self.config.advertise.protocol,
+            self.config.advertise.tx_power_dbm,
+            clock=self._around.clock,
+            boottime=self._around.clock.boottime,
+            keep=self.keeper.keep_key,
+        )
+        self._passive = self.config.scan.mode == "passive"
+        self.pipeline = self._new_pipeline()
+        self.radio = self._around.make_radio(self.config, self.broadcast, self._hear, self._time)
+        if self.paused_until is not None:
+            self.radio.pause()
+
+    def _new_pipeline(self) -> Pipeline:
+        period = max(self.config.scan.period_s, PASSIVE_PERIOD_S) if self._passive else self.config.scan.period_s
+        own_ids = self.broadcast.own_ids
+        return Pipeline(self.config, scan_period_s=period, own_ids=own_ids, synced=self._time.synced)
+
+    def _follow_mode(self) -> None:
+        """Contacts are judged by how the radio listens; when that changes, those in progress end."""
+        passive = self.radio.state.mode == "passive"
+        if self.radio.state.mode and passive != self._passive:
+            self._passive = passive
+            self.keeper.take(self.pipeline.tracker.finish())
+            self.pipeline = self._new_pipeline()
+
+    async def _off_air(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            self._running = None
+
+    def _hear(self, advertisement: Advertisement) -> None:
+        if len(self._heard) < HEARD_MAX:
+            self._heard.append(advertisement)
+        else:
+            self.overrun += 1
+
+    def _drain(self, boot: float) -> None:
+        heard, self._heard = self._heard, []
+        if not heard or self.paused_until is not None:
+            return
+        self.heard_at = boot
+        self.neighbours.hear(heard, boot, self.broadcast.own_ids)
+        self.keeper.take(self.pipeline.feed(heard))
+
+    async def _look_at_clocks(self, boot: float) -> None:
+        if boot >= self._synchronised_at or self._time.stepped():
+            self._synchronised_at = boot + SYNCHRONISED_S
+            self._synchronised = await self._around.synchronised()
+        change = self._time.check(synchronised=self._synchronised)
+        if change is not None:
+            self._drain(boot)
+            self._clock_changed(change)
+
+    def _clock_changed(self, change: Change) -> None:
+        if change.stepped_s:
+            _log.info("the clock was set by %+.1f s", change.stepped_s)
+        if change.began:
+            _log.info("the clock is right now")
+        elif not change.synced:
+            _log.warning("the clock is not known to be right; contacts are dated once it is")
+        self.pipeline.redate(change.shift_ms, synced=change.synced)
+        self.keeper.redate(change.shift_ms)
+        self.keeper.note_clock()
+        if change.began or not change.synced:
+            # The badge of a wrong clock has a key of its own, which is published only if the error was small.
+            self.broadcast.retire_key()
+            self.radio.rotate()
+
+    def _write_if_due(self, boot: float) -> None:
+        if self._retention_due(boot):
+            self._begin(lambda: self._retention.run(self.config.store.retention_days))
+        elif boot >= self._flush_at:
+            self._flush_at = boot + FLUSH_S
+            batch = self.keeper.prepare(contact for _, contact in self.pipeline.tracker.open_contacts())
+            self._begin(lambda: self.keeper.write(batch))
+
+    def _retention_due(self, boot: float) -> bool:
+        try:
+            return self._retention.due()
+        except BzdError as error:
+            self.troubles.report("store", str(error), boot)
+            return False
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        async def job() -> None:
+            try:
+                await asyncio.to_thread(work)
+            except BzdError as error:
+                self.troubles.report("store", f"cannot write the store: {error}; {error.hint}", self._time.boottime())
+            else:
+                self.troubles.clear("store", self._time.boottime(), "storing")
+
+        self._job = asyncio.get_running_loop().create_task(job())
+
+    def _answer_requests(self, boot: float) -> None:
+        try:
+            for number, verb in self.keeper.requests():
+                self.keeper.answer(number, self._honour(verb))
+        except BzdError as error:
+            self.troubles.report("store", str(error), boot)
+
+    def _honour(self, verb: str) -> str:
+        word, _, value = verb.partition(" ")
+        if word == "pause":
+            return self._pause_as_asked(value)
+        if word == "resume":
+            if self.paused_until is None:
+                return "it was not paused"
+            self.resume()
+            return "resumed"
+        if word == "end-segment":
+            self.keeper.end_segments()
+            return "ended; what comes next has a new key"
+        if word == "retire-key":
+            self.broadcast.retire_key()
+            self.radio.rotate()
+            return "retired; a new daily key is in use"
+        return f"this version does not know {word}"
+
+    def _pause_as_asked(self, value: str) -> str:
+        try:
+            seconds = float(value) if value else inf
+        except ValueError:
+            seconds = -1.0
+        if not (0 < seconds <= PAUSE_MAX_S or seconds == inf):
+            return f"cannot pause for {value}"
+        self.pause(seconds)
+        return "paused until resumed" if seconds == inf else f"paused for {seconds:.0f} s"
+
+    def _remember_pause(self) -> None:
+        if self._around.runtime is None:
+            return
+        try:
+            runtime.write_pause(self._around.runtime, self.paused_until)
+        except OSError as error:
+            _log.warning("cannot remember the pause: %s", error)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon from start to SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bzd.clock import BadgeClock
+from bzd.config import Config
+from bzd.daemon import report, runtime
+from bzd.daemon.badge import Badge, MakeRadio, Surroundings
+from bzd.daemon.keeper import Keeper
+from bzd.daemon.notify import Notifier
+from bzd.daemon.retention import Retention
+from bzd.daemon.synchronised import Synchronised
+from bzd.daemon.timekeeping import TimeKeeper
+from bzd.errors import BzdError
+from bzd.store import Appender, open_appender
+from bzd.store import state as layout
+from bzd.store.identity import PublicKey
+
+TICK_S = 1.0
+"""How often the badge is driven."""
+STATUS_S = 2.0
+"""How often `status.json` is written; it lies in memory."""
+METRICS_S = 30.0
+"""How often the Prometheus file is written: node exporters are read every 15 to 60 s."""
+BUS_WAIT_S = 5.0
+"""Longest wait for the first word of the radio before systemd is told that all is ready; a badge whose controller
+is missing is ready all the same, or systemd would restart it for ever."""
+STATUS_MODE, METRICS_MODE = 0o640, 0o644
+"""The group may read the status; node exporters run as another user altogether."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the daemon is started with.
+
+    Attributes:
+        state: the state directory.
+        load_config: reads the configuration, again at each SIGHUP; may raise ConfigError.
+        make_radio: makes the radio.
+        clock: both clocks.
+        runtime: where status and pause are kept, None for nowhere.
+        notifier: tells systemd.
+    """
+
+    state: Path
+    load_config: Callable[[], Config]
+    make_radio: MakeRadio
+    clock: BadgeClock
+    runtime: Path | None
+    notifier: Notifier
+
+
+def serve(setting: Setting) -> None:
+    """Run a badge until SIGTERM or SIGINT.
+
+    Raises:
+        BusyError: if another bzd has the store.
+        StateError, StoreError, DiskFullError: if the store cannot be used.
+        ConfigError: if the configuration cannot be read at the start.
+    """
+    config = setting.load_config()
+    with open_appender(setting.state) as appender:
+        appender.discard_requests()
+        asyncio.run(Service(setting, config, appender).run())
+
+
+class Service:
+    """One run of the daemon.
+
+    Args:
+        setting: what it is started with.
+        config: the configuration to begin with.
+        appender: the store.
+    """
+
+    def __init__(self, setting: Setting, config: Config, appender: Appender) -> None:
+        self._setting = setting
+        self._config = config
+        self._appender = appender
+        self._stopping = False
+        self._reload = False
+        self._wake = asyncio.Event()
+        self._status_at = self._metrics_at = 0.0
+        self._config_error: str | None = None
+        self._started = setting.clock.boottime()
+        self._file_troubles: set[str] = set()
+
+    async def run(self) -> None:
+        """From start to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        badge, keeping = await self._compose()
+        self._recipients = self._read_recipients()
+        try:
+            badge.start()
+            await self._first_word(badge)
+            self._setting.notifier.ready(report.words(badge))
+            _log.info("started: %s", report.words(badge))
+            while not self._stopping:
+                await self._turn(badge, keeping)
+        finally:
+            self._setting.notifier.stopping()
+            await badge.stop()
+            self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
+        _log.info("stopped; everything is stored")
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stopping = True
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Read the configuration and the recipients again, soon."""
+        self._reload = True
+        self._wake.set()
+
+    async def _compose(self) -> tuple[Badge, TimeKeeper]:
+        setting = self._setting
+        synchronised = Synchronised(setting.clock)
+        keeping = TimeKeeper(setting.clock, synchronised=await synchronised())
+        if not keeping.synced:
+            _log.warning("the clock is not known to be right; contacts are dated once it is")
+        keeper = Keeper(self._appender, keeping, self._config.proximity.max_contacts_per_hour)
+        self._go_on_counting(keeper, keeping)
+        around = Surroundings(setting.clock, synchronised, setting.make_radio, self._prepared_runtime())
+        return Badge(self._config, around, keeping, keeper, Retention(setting.state, keeper, keeping)), keeping
+
+    def _prepared_runtime(self) -> Path | None:
+        folder = self._setting.runtime
+        if folder is None:
+            return None
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            _log.warning("cannot make %s: %s; `bzd status` will know nothing", folder, error.strerror)
+            return None
+        return folder
+
+    async def _first_word(self, badge: Badge) -> None:
+        """Wait until the radio works or says why not."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BUS_WAIT_S
+        while loop.time() < end and not self._stopping and badge.failed is None:
+            state = badge.radio.state
+            if state.advertising or state.troubles or badge.paused_until is not None:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _turn(self, badge: Badge, keeping: TimeKeeper) -> None:
+        """One turn of the loop: everything that feeds the watchdog goes through here."""
+        if self._reload:
+            self._reload = False
+            await self._apply(badge)
+        await badge.tick()
+        if badge.failed is not None:
+            raise BzdError(f"the radio failed: {badge.failed}", "report this; systemd starts the service again")
+        self._tell(badge, keeping)
+        self._wake.clear()
+        if not (self._stopping or self._reload):
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+
+    async def _apply(self, badge: Badge) -> None:
+        self._setting.notifier.reloading()
+        try:
+            config = self._setting.load_config()
+        except BzdError as error:
+            self._config_error = str(error)
+            _log.error("the configuration stays as it was: %s; %s", error, error.hint)
+        else:
+            self._config_error = None
+            await badge.apply(config)
+            _log.info("configuration read again")
+        self._compare_recipients(badge)
+        self._setting.notifier.ready(report.words(badge))
+
+    def _compare_recipients(self, badge: Badge) -> None:
+        """Let the next segment begin now if it will be sealed to others, and say to whom."""
+        recipients = self._read_recipients()
+        if recipients is None or recipients == self._recipients:
+            return
+        self._recipients = recipients
+        try:
+            badge.keeper.end_segments()
+        except BzdError as error:
+            _log.error("cannot end what is sealed to the old recipients: %s", error)
+        for what, keys in zip(("contacts are", "own keys are"), recipients, strict=True):
+            _log.info("%s sealed to %s from now on", what, ", ".join(key.fingerprint for key in keys))
+
+    def _read_recipients(self) -> tuple[Sequence[PublicKey], Sequence[PublicKey]] | None:
+        state = self._setting.state
+        try:
+            return layout.recipients(state, layout.RECIPIENTS), layout.recipients(state, layout.KEY_RECIPIENTS)
+        except BzdError as error:
+            _log.error("the recipients cannot be read, so that nothing new can be sealed after midnight: %s", error)
+            return None
+
+    def _tell(self, badge: Badge, keeping: TimeKeeper) -> None:
+        """Tell systemd, `bzd status` and Prometheus."""
+        self._setting.notifier.alive()
+        said = report.words(badge)
+        if self._config_error:
+            said += "; the configuration file has a fault and was not taken"
+        self._setting.notifier.status(said)
+        boot = keeping.boottime()
+        textfile = badge.config.metrics.textfile
+        metrics_due = bool(textfile) and boot >= self._metrics_at
+        if boot < self._status_at and not metrics_due:
+            return
+        self._status_at = boot + STATUS_S
+        found = self._status(badge, keeping)
+        self._write_status(found)
+        if metrics_due:
+            self._metrics_at = boot + METRICS_S
+            self._write(Path(textfile), report.metrics(found, social=badge.config.metrics.social), METRICS_MODE)
+
+    def _status(self, badge: Badge, keeping: TimeKeeper) -> dict[str, Any]:
+        return report.status(badge, keeping, self._setting.state, self._started, self._config_error)
+
+    def _write_status(self, found: dict[str, Any]) -> None:
+        if self._setting.runtime is not None:
+            text = json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n"
+            self._write(self._setting.runtime / runtime.STATUS_FILE, text, STATUS_MODE)
+
+    def _write(self, path: Path, text: str, mode: int) -> None:
+        """Write a file that is nice to have; what is wrong with it is said once."""
+        try:
+            runtime.write(path, text, mode)
+        except OSError as error:
+            if str(path) not in self._file_troubles:
+                _log.warning("cannot write %s: %s", path, error.strerror)
+            self._file_troubles.add(str(path))
+        else:
+            self._file_troubles.discard(str(path))
+
+    def _go_on_counting(self, keeper: Keeper, keeping: TimeKeeper) -> None:
+        """Count today's contacts on from what the daemon before said last."""
+        said: dict[str, Any] | None = None
+        if self._setting.runtime is not None:
+            try:
+                said = runtime.read_status(self._setting.runtime)
+            except OSError:
+                said = None
+        today = report.rfc3339(keeping.wall())[:10]
+        if said and str(said.get("updated"))[:10] == today and isinstance(said.get("contacts_today"), int):
+            keeper.count_on(keeping.day(), said["contacts_today"])

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gathers what bluetoothd and the kernel say of the radio."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bzd.doctor.facts import RadioFacts
+from bzd.doctor.machine_facts import told_by
+from bzd.errors import RadioError
+from bzd.model import Identifier
+from bzd.protocols import protocols
+from bzd.radio import monitor
+from bzd.radio.adapter import ADAPTER, Adapter, privacy_setting
+from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
+from bzd.radio.bus import BLUEZ, Bus, BusFailure
+
+_BLUETOOTHD = ("/usr/libexec/bluetooth/bluetoothd", "/usr/lib/bluetooth/bluetoothd")
+"""Where Debian has and had it."""
+_TRIED_S = 1.0
+"""Long enough on air for an eavesdropping test to see it, some eight frames."""
+_SUBSYSTEM = "Bluetooth"
+"""What the kernel begins all its lines about radios with."""
+
+
+async def radio(name: str, *, advertise: bool = False) -> RadioFacts:
+    """The radio's facts.
+
+    Args:
+        name: of the adapter.
+        advertise: whether to try an advertisement, of a rolling ID that is used for nothing else.
+    """
+    known: dict[str, Any] = {"bluez": _version(), "blocked": _blocked(), "kernel_log": _kernel_log()}
+    bus = Bus(lambda _: None)
+    try:
+        await bus.connect(lambda: None)
+        if await bus.owner(BLUEZ) is None:
+            return RadioFacts(name, trouble="bluetoothd is not running", **known)
+        known |= await _adapter(bus, f"/org/bluez/{name}", advertise=advertise)
+    except RadioError as error:
+        return RadioFacts(name, trouble=str(error), **known)
+    finally:
+        bus.close()
+    return RadioFacts(name, privacy=privacy_setting(), **known)
+
+
+async def _adapter(bus: Bus, path: str, *, advertise: bool) -> dict[str, Any]:
+    try:
+        adapter = Adapter.from_properties(await bus.properties(path, ADAPTER))
+    except BusFailure as failure:
+        if "Unknown" in failure.name or "InvalidArgs" in failure.name:
+            return {}
+        raise
+    known: dict[str, Any] = {"adapter": adapter, "monitors": await monitor.offered(bus, path)}
+    with suppress(BusFailure):
+        manager = await bus.properties(path, ADVERTISING_MANAGER)
+        known |= {"advertises": True, "active_instances": manager.get("ActiveInstances")}
+        if advertise and adapter.powered:
+            known["tried"] = await _try(bus, path)
+    return known
+
+
+async def _try(bus: Bus, path: str) -> str:
+    """Advertise for a moment; returns why it failed, or nothing."""
+    # A frame as long as the real ones, since length is what some kernels refuse; of zeros, which is nobody's ID.
+    gaen = protocols()["gaen"]
+    rolling_id = bytes(gaen.id_bytes)
+    metadata = gaen.seal_metadata(bytes(gaen.key_bytes), rolling_id, 0)
+    advertiser = Advertiser(bus, path, lambda: None)
+    try:
+        await advertiser.register(gaen.encode(Identifier(gaen.name, rolling_id, metadata)))
+        await asyncio.sleep(_TRIED_S)
+        await advertiser.unregister()
+    except BusFailure as failure:
+        return str(failure)
+    return ""
+
+
+def _version() -> str:
+    for program in _BLUETOOTHD:
+        if told := told_by(program, "--version"):
+            return told.strip()
+    return (told_by("bluetoothctl", "--version") or "").strip().rpartition(" ")[2]
+
+
+def _blocked(root: Path = Path("/")) -> bool:
+    """Whether rfkill keeps Bluetooth off, by software or by a switch (Documentation/ABI/stable/sysfs-class-rfkill)."""
+    for switch in (root / "sys/class/rfkill").glob("*"):
+        with suppress(OSError):
+            if (switch / "type").read_text(encoding="ascii").strip() == "bluetooth" and any(
+                (switch / kind).read_text(encoding="ascii").strip() == "1" for kind in ("soft", "hard")
+            ):
+                return True
+    return False
+
+
+def _kernel_log() -> tuple[str, ...] | None:
+    told = told_by("journalctl", "--quiet", "--no-pager", "--dmesg", "--boot", "--output=cat")
+    return None if told is None else tuple(line for line in told.splitlines() if line.startswith(_SUBSYSTEM))

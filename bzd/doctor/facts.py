@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the checks judge: plain values, gathered elsewhere, so that every fault can be tried without having it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bzd.radio.adapter import Adapter
+from bzd.store.machine import Home
+
+
+@dataclass(frozen=True, slots=True)
+class RadioFacts:
+    """The radio and what drives it.
+
+    Attributes:
+        name: of the adapter, for example `hci0`.
+        trouble: why bluetoothd could not be asked, in words; empty if it could.
+        bluez: version of BlueZ as it states it, for example `5.82`; empty if unknown.
+        adapter: how the adapter is, None if there is none of that name.
+        blocked: whether rfkill keeps Bluetooth off.
+        privacy: bluetoothd's Privacy setting.
+        monitors: whether advertisement monitors are offered, which bluetoothd calls experimental.
+        advertises: whether the adapter can advertise.
+        active_instances: advertisements of all programs on it, None if unknown.
+        tried: what trying to advertise came to: empty if it went well, None if it was not tried.
+        kernel_log: lines of the kernel about faults of this radio, None if the log may not be read.
+    """
+
+    name: str
+    trouble: str = ""
+    bluez: str = ""
+    adapter: Adapter | None = None
+    blocked: bool = False
+    privacy: str = "off"
+    monitors: bool = False
+    advertises: bool = False
+    active_instances: int | None = None
+    tried: str | None = None
+    kernel_log: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """The machine.
+
+    Attributes:
+        kernel: its release, for example `6.12.93+rpt-rpi-v8`.
+        now: the wall clock, UTC unix seconds.
+        synchronised: whether a time server keeps it right; None if unknown.
+        swaps: devices and files that memory is swapped to, without those in memory (zram).
+    """
+
+    kernel: str
+    now: float
+    synchronised: bool | None = None
+    swaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """The state directory and the disk that it is on.
+
+    Attributes:
+        state: the directory.
+        trouble: why the store could not be looked at, in words; empty if it could.
+        remedy: what its error advises.
+        denied: whether that is for want of permission alone.
+        recipients: fingerprints of whom contacts are sealed to.
+        own_identity: whether the identity lies beside the store.
+        home: whether this is the machine that it was made on.
+        mode: permissions of the directory, None if unknown.
+        owner: user that it belongs to, empty if unknown.
+        free_bytes: what is free on its file system, None if unknown.
+        read_only: whether that is mounted read-only.
+        written_bytes: what was written since boot to the SD card that it is on; None if it is on none.
+        uptime_s: seconds since boot.
+    """
+
+    state: Path
+    trouble: str = ""
+    remedy: str = ""
+    denied: bool = False
+    recipients: tuple[str, ...] = ()
+    own_identity: bool = False
+    home: Home = Home.UNKNOWN
+    mode: int | None = None
+    owner: str = ""
+    free_bytes: int | None = None
+    read_only: bool = False
+    written_bytes: int | None = None
+    uptime_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """The service, as systemd sees it.
+
+    Attributes:
+        installed: whether there is a unit.
+        state: `active`, `failed`, ... (systemd's ActiveState).
+        enabled: whether it starts at boot.
+        restarts: how often systemd had to start it again since it was started.
+        status: what it says of itself.
+        core_limit: its LimitCORE, for example `0`.
+        user: the user it runs as.
+    """
+
+    installed: bool = False
+    state: str = ""
+    enabled: bool = False
+    restarts: int = 0
+    status: str = ""
+    core_limit: str = ""
+    user: str = ""
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs."""
+        return self.state in {"active", "reloading"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All of them."""
+
+    radio: RadioFacts
+    system: SystemFacts
+    store: StoreFacts
+    service: ServiceFacts = field(default_factory=ServiceFacts)

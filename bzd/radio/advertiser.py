@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advertising through BlueZ: an `org.bluez.LEAdvertisement1` of Type broadcast, one at a time.
+
+Broadcast makes the kernel take a new non-resolvable private address at each registration, as long as the adapter is
+neither connectable nor discoverable (`bzd.radio.adapter` sees to that). Changing a registered object in place would,
+on a legacy controller, put the new data on the old address for an instant, so it is never done: a new payload is a new
+object (BlueZ, doc/org.bluez.LEAdvertisement.rst; kernel, net/bluetooth/hci_sync.c).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from bzd.protocols import ad
+from bzd.radio.bus import Bus, BusFailure, BusObject
+
+ADVERTISEMENT = "org.bluez.LEAdvertisement1"
+ADVERTISING_MANAGER = "org.bluez.LEAdvertisingManager1"
+INTERVAL_MS = (250, 270)
+"""Least and greatest time between two frames; GAEN's Bluetooth Specification 1.2 asks for 200 to 270 ms. Only extended
+advertising obeys; a legacy controller sends every 100 to 150 ms whatever it is told (measured)."""
+
+_ROOT = "/org/bzd/advertisement"
+
+
+class Advertiser:
+    """Registers one advertisement after the other on one adapter.
+
+    Args:
+        bus: a connection; it may come and go.
+        adapter_path: D-Bus path of the adapter.
+        on_released: called when BlueZ says that it gave up the advertisement by itself. It is to be unregistered all
+            the same, since BlueZ was seen to revive one when the adapter came on again.
+    """
+
+    def __init__(self, bus: Bus, adapter_path: str, on_released: Callable[[], None]) -> None:
+        self._bus = bus
+        self._adapter_path = adapter_path
+        self._on_released = on_released
+        self._serial = itertools.count(1)
+        self._path: str | None = None
+        self.tx_power: int | None = None
+        """Power in dBm that BlueZ chose for the present advertisement, None where it does not say (legacy)."""
+
+    @property
+    def registered(self) -> bool:
+        """Whether BlueZ may hold an advertisement of ours."""
+        return self._path is not None
+
+    async def register(self, data: bytes) -> None:
+        """Advertise; `unregister` must have been called before.
+
+        Args:
+            data: advertising data without flags; its parts are handed to BlueZ, which builds the frame.
+
+        Raises:
+            BusFailure: if BlueZ refuses or is gone; whatever it may have kept is taken back first.
+        """
+        if self._path is not None:
+            raise RuntimeError("the former advertisement is still registered")
+        path = f"{_ROOT}/{next(self._serial)}"
+        self._path, self.tx_power = path, None
+        self._bus.export(path, self._object(path, data))
+        try:
+            await self._bus.call(self._adapter_path, ADVERTISING_MANAGER, "RegisterAdvertisement", "oa{sv}", path, {})
+        except BaseException as error:
+            # Refused: BlueZ holds nothing. Not answered: it may yet, so it stays registered for us until unregistered.
+            if isinstance(error, BusFailure) and error.refused:
+                self.forget()
+            raise
+
+    async def clear(self) -> None:
+        """Make the kernel give up whatever an earlier program left there; nothing of ours may be registered.
+
+        bluetoothd gives the next advertisement the place of one that it has forgotten and the kernel has not (see
+        `unregister`). So the first to take it is an empty one, and its end empties the place.
+
+        Raises:
+            BusFailure: as `register` and `unregister`.
+        """
+        await self.register(b"")
+        await self.unregister()
+
+    async def unregister(self) -> None:
+        """Take the advertisement off the air; harmless if there is none.
+
+        The adapter must be on: bluetoothd forgets the advertisement in any case, the kernel only then.
+
+        Raises:
+            BusFailure: if BlueZ cannot be told; the advertisement then counts as registered still.
+        """
+        if (path := self._path) is None:
+            return
+        try:
+            await self._bus.call(self._adapter_path, ADVERTISING_MANAGER, "UnregisterAdvertisement", "o", path)
+        except BusFailure as failure:
+            # DoesNotExist after a restart of bluetoothd; UnknownObject or UnknownMethod when the adapter is gone.
+            if not (failure.refused or failure.name.startswith("org.freedesktop.DBus.Error.Unknown")):
+                raise
+        self.forget()
+
+    def forget(self) -> None:
+        """BlueZ is known to hold nothing of ours any more."""
+        if self._path is not None:
+            self._bus.unexport(self._path)
+            self._path = None
+
+    def _object(self, path: str, data: bytes) -> BusObject:
+        def called(member: str) -> None:
+            if member == "Release" and path == self._path:
+                self._on_released()
+
+        def told(name: str, value: Any) -> None:
+            if name == "TxPower" and path == self._path:
+                self.tx_power = value
+
+        return BusObject(ADVERTISEMENT, properties(data), called, told)
+
+
+def properties(data: bytes) -> dict[str, tuple[str, Any]]:
+    """The properties of the LEAdvertisement1 that broadcasts advertising data: no name, no flags, not discoverable."""
+    parts = ad.parse(data)
+    shown: dict[str, tuple[str, Any]] = {
+        "Type": ("s", "broadcast"),
+        "MinInterval": ("u", INTERVAL_MS[0]),
+        "MaxInterval": ("u", INTERVAL_MS[1]),
+    }
+    if parts.service_uuids:
+        shown["ServiceUUIDs"] = ("as", list(parts.service_uuids))
+    if parts.service_data:
+        shown["ServiceData"] = ("a{sv}", {uuid: ("ay", raw) for uuid, raw in parts.service_data.items()})
+    if parts.manufacturer_data:
+        shown["ManufacturerData"] = (
+            "a{qv}",
+            {company: ("ay", raw) for company, raw in parts.manufacturer_data.items()},
+        )
+    return shown

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An advertisement monitor that matches nothing, for what it does to everybody else's scan.
+
+While any monitor is registered, the kernel starts active scans without the controller's duplicate filter, so that an
+active scan that begins afterwards delivers every report instead of one per device in 10 s (kernel,
+net/bluetooth/hci_sync.c, hci_active_scan_sync; measured with BlueZ 5.66 and 5.82). BlueZ calls the interface
+experimental: bluetoothd needs `Experimental = true` or `--experimental`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bzd.errors import RadioError
+from bzd.radio.adapter import MAIN_CONF
+from bzd.radio.bus import Bus, BusFailure, BusObject
+
+MONITOR_MANAGER = "org.bluez.AdvertisementMonitorManager1"
+_MONITOR = "org.bluez.AdvertisementMonitor1"
+_ROOT = "/org/bzd/monitor"
+_PATH = f"{_ROOT}/none"
+_NEVER = bytes.fromhex("ffff") + b"bzd: nothing on air has this"
+"""Manufacturer data of company 0xFFFF, which the SIG's Assigned Numbers keep for tests, with a text nobody sends."""
+_MANUFACTURER_DATA = 0xFF
+
+
+class MonitorRefusedError(RadioError):
+    """This bluetoothd takes no advertisement monitor, so that there is no full mode."""
+
+
+async def offered(bus: Bus, adapter_path: str) -> bool:
+    """Whether this bluetoothd has advertisement monitors on this adapter."""
+    try:
+        await bus.properties(adapter_path, MONITOR_MANAGER)
+    except BusFailure:
+        return False
+    return True
+
+
+async def register(bus: Bus, adapter_path: str) -> None:
+    """Register the monitor that matches nothing.
+
+    Raises:
+        MonitorRefusedError: if bluetoothd has no monitors, or refuses.
+    """
+    shown = BusObject(
+        _MONITOR,
+        {"Type": ("s", "or_patterns"), "Patterns": ("a(yyay)", [[0, _MANUFACTURER_DATA, _NEVER]])},
+        _ignore_call,
+        _ignore_set,
+    )
+    bus.export(_PATH, shown)
+    try:
+        await bus.call(adapter_path, MONITOR_MANAGER, "RegisterMonitor", "o", _ROOT)
+    except BusFailure as failure:
+        if failure.name.endswith(".AlreadyExists"):
+            return
+        bus.unexport(_PATH)
+        hint = f"set Experimental = true in [General] of {MAIN_CONF} and restart bluetooth, or scan.mode = active"
+        raise MonitorRefusedError(f"bluetoothd takes no advertisement monitor: {failure}", hint) from failure
+
+
+async def unregister(bus: Bus, adapter_path: str) -> None:
+    """Take the monitor back; harmless if bluetoothd or the adapter went away and with it the monitor."""
+    bus.unexport(_PATH)
+    try:
+        await bus.call(adapter_path, MONITOR_MANAGER, "UnregisterMonitor", "o", _ROOT)
+    except BusFailure:
+        return
+
+
+def _ignore_call(_member: str) -> None:
+    """Release, Activate, DeviceFound and DeviceLost need nothing done."""
+
+
+def _ignore_set(_name: str, _value: Any) -> None:
+    """BlueZ sets no property of a monitor."""

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scanning through BlueZ with bleak, such that the RSSI of every report arrives, and nothing that was not received.
+
+| mode | how | RSSI samples of a steady device |
+|---|---|---|
+| full | the monitor of `bzd.radio.monitor`, then an active scan filtered by service UUID | every report |
+| active | an active scan filtered by service UUID | one in 10.3 s: the controller's duplicate filter |
+| passive | a monitor that matches flags and proximity IDs | one when the RSSI moved by 8 dB or more, some 1 a minute |
+
+The discovery filter always names RSSI and DuplicateData. Without RSSI, BlueZ after 5.87 signals a known device only
+when its RSSI moved by 8 dB (bluez/bluez#2314), and 5.82 hides adverts without the discoverable flag; with
+DuplicateData, service data is signalled with every report that carried it, which is how a report is told from an old
+payload that BlueZ repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from bleak import BleakScanner
+from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakDBusError
+
+from bzd.clock import Clock
+from bzd.errors import RadioError
+from bzd.model import RSSI_MIN_DBM, Advertisement, Identifier
+from bzd.protocols import ad, protocols
+from bzd.radio import monitor
+from bzd.radio.bus import Bus
+
+MODES = ("full", "active", "passive")
+"""From the most samples to the fewest."""
+STOP_TIMEOUT_S = 3.0
+"""Stopping is never worth waiting for: a bluetoothd that does not answer has no scan of ours either."""
+START_TIMEOUT_S = 15.0
+"""As long as habluetooth waits: the kernel may have to power up the controller's scanner first."""
+
+_UNKNOWN_RSSI_DBM = -127
+_IN_PROGRESS_MAX = 3
+_KNOWN_DEVICES = 4096
+"""Devices whose last payload is remembered. BlueZ itself forgets a stranger after 30 s, and 500 badges saturate it."""
+_FLAGS = (0x00, 0x02, 0x04, 0x06, 0x18, 0x1A, 0x1B)
+"""Flags octets that phones and Linux send. Since BlueZ 5.69 a pattern of service data or UUIDs matches nothing
+(bluez/bluez#652), so that the passive mode has to match these; what has no flags is then not heard."""
+
+_log = logging.getLogger(__name__)
+# Bleak warns whenever its connection ends, which is here mostly on purpose; the radio tells of the real losses itself.
+logging.getLogger("bleak.backends.bluezdbus.manager").setLevel(logging.ERROR)
+
+
+@dataclass(slots=True)
+class ScanCounts:
+    """What bleak delivered, since the start of the program.
+
+    Attributes:
+        reports: handed on.
+        phantom: dropped, since their RSSI is BlueZ's "unknown": it signals the end of a scan so, with an old payload.
+        cached: dropped, since the payload was not in the report: BlueZ repeats the last one of the same address.
+        malformed: dropped, since the parts make no advertising data.
+        restarts: times that listening began.
+    """
+
+    reports: int = 0
+    phantom: int = 0
+    cached: int = 0
+    malformed: int = 0
+    restarts: int = 0
+
+
+class _Parts(NamedTuple):
+    """The parts of advertising data, hashable."""
+
+    flags: bytes
+    uuids: tuple[str, ...]
+    service_data: tuple[tuple[str, bytes], ...]
+    manufacturer_data: tuple[tuple[int, bytes], ...]
+
+
+class Scanner:
+    """Listens on one adapter.
+
+    Args:
+        bus: a connection to the system bus, for the monitor; bleak has one of its own.
+        adapter: name, for example `hci0`.
+        clock: what the reports are dated by.
+        sink: called with every report.
+        everything: whether reports of all devices are wanted, not only what a protocol may recognise. The passive mode
+            hears those with common flags all the same, and no more.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        adapter: str,
+        clock: Clock,
+        sink: Callable[[Advertisement], None],
+        *,
+        everything: bool = False,
+    ) -> None:
+        self._bus = bus
+        self._adapter = adapter
+        self._path = f"/org/bluez/{adapter}"
+        self._clock = clock
+        self._sink = sink
+        self._services = None if everything else services()
+        self._scanner: BleakScanner | None = None
+        self._monitored = False
+        self._in_progress = 0
+        self._payloads: OrderedDict[str, tuple[object, object]] = OrderedDict()
+        self.mode = ""
+        self.counts = ScanCounts()
+
+    @property
+    def running(self) -> bool:
+        """Whether listening was begun and not stopped; only the bus says whether BlueZ still listens."""
+        return self._scanner is not None
+
+    async def best_mode(self) -> str:
+        """The best mode that this bluetoothd offers."""
+        return MODES[0] if await monitor.offered(self._bus, self._path) else MODES[1]
+
+    async def start(self, mode: str) -> None:
+        """Begin to listen; `stop` must have been called before.
+
+        Args:
+            mode: one of `MODES`.
+
+        Raises:
+            RadioError: if BlueZ refuses; nothing is then left behind.
+        """
+        self.mode = mode
+        self._payloads.clear()
+        if mode == "full":
+            await monitor.register(self._bus, self._path)
+            self._monitored = True
+        scanner = self._make(mode)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await scanner.start()
+        except BaseException as error:
+            await _close(scanner)
+            await self._drop_monitor()
+            if not isinstance(error, Exception):
+                forget_sessions()
+                raise
+            self._count_in_progress(error)
+            # Of any kind: bleak lets KeyError and AssertionError through when bluetoothd goes away at a bad moment.
+            raise RadioError(f"scanning on adapter {self._adapter} cannot start: {_reason(error)}") from error
+        self._scanner = scanner
+        self._in_progress = 0
+        self.counts.restarts += 1
+
+    async def stop(self) -> None:
+        """Stop listening; never fails, since whatever refuses to be stopped is not running."""
+        scanner, self._scanner = self._scanner, None
+        if scanner is not None:
+            await _close(scanner)
+        await self._drop_monitor()
+
+    def _count_in_progress(self, error: Exception) -> None:
+        """After InProgress the third time running, suspect a session of ours that bleak does not know of.
+
+        The first few are as a rule the kernel's, still busy with the scan of a bluetoothd that was killed.
+        """
+        busy = isinstance(error, BleakDBusError) and error.dbus_error == "org.bluez.Error.InProgress"
+        self._in_progress = self._in_progress + 1 if busy else 0
+        if self._in_progress >= _IN_PROGRESS_MAX:
+            self._in_progress = 0
+            forget_sessions()
+
+    def abandon(self) -> None:
+        """Bluetoothd or the bus is gone: there is nothing left to stop, and nobody to tell."""
+        if self._scanner is not None:
+            self._scanner = None
+            forget_sessions()
+        self._monitored = False
+
+    async def _drop_monitor(self) -> None:
+        if self._monitored:
+            self._monitored = False
+            await monitor.unregister(self._bus, self._path)
+
+    def _make(self, mode: str) -> BleakScanner:
+        if mode == "passive":
+            args = BlueZScannerArgs(adapter=self._adapter, or_patterns=[*_patterns()])
+            return BleakScanner(self._heard, scanning_mode="passive", bluez=args)
+        filters = BlueZDiscoveryFilters(RSSI=_UNKNOWN_RSSI_DBM, DuplicateData=True)
+        args = BlueZScannerArgs(adapter=self._adapter, filters=filters)
+        return BleakScanner(self._heard, service_uuids=self._services, bluez=args)
+
+    def _heard(self, _device: BLEDevice, found: AdvertisementData) -> None:
+        """One callback of bleak; runs for every report, so it does the least that it can."""
+        counts = self.counts
+        if found.rssi < RSSI_MIN_DBM:
+            counts.phantom += 1
+            return
+        path, properties = found.platform_data
+        if self.mode != "passive" and not self._fresh(path, properties):
+            counts.cached += 1
+            return
+        try:
+            data = _data(_parts(properties))
+        except (ValueError, OverflowError):
+            counts.malformed += 1
+            return
+        counts.reports += 1
+        address, kind = properties["Address"], properties.get("AddressType")
+        self._sink(Advertisement(self._clock.now(), address, kind, found.rssi, data, found.tx_power))
+
+    def _fresh(self, path: str, properties: Mapping[str, Any]) -> bool:
+        """Whether the report itself carried a payload: bleak then holds another object than before."""
+        payload = properties.get("ServiceData"), properties.get("ManufacturerData")
+        before = self._payloads.get(path)
+        self._payloads[path] = payload
+        self._payloads.move_to_end(path)
+        if len(self._payloads) > _KNOWN_DEVICES:
+            self._payloads.popitem(last=False)
+        # Of a device that sends neither, nobody can tell; it is here only where everything is wanted.
+        told = payload != (None, None)
+        return before is None or not told or payload[0] is not before[0] or payload[1] is not before[1]
+
+
+def forget_sessions() -> None:
+    """Give up bleak's connection to the bus with all its scans, so that the next scan begins on a new one.
+
+    For three cases that bleak has no way out of. A StartDiscovery that was not waited for may have begun a session that
+    bleak knows nothing of; from then on bluetoothd answers InProgress for ever, but it drops all sessions of a client
+    that leaves the bus. After a restart of dbus-daemon, stopping a scan writes into a closed socket. And when
+    bluetoothd was stopped, stopping a scan would have it started again by the bus.
+    """
+    from bleak.backends.bluezdbus import manager  # noqa: PLC0415  imports only on Linux
+
+    forgotten = manager._global_instances.pop(asyncio.get_running_loop(), None)  # noqa: SLF001  no public way
+    if forgotten is not None and (connection := forgotten._bus) is not None:  # noqa: SLF001
+        connection.disconnect()
+
+
+async def _close(scanner: BleakScanner) -> None:
+    """Stop bleak's scanner and swallow what it says.
+
+    After a restart of bluetoothd or of the adapter it says "No discovery started", DoesNotExist or UnknownObject
+    (hbldh/bleak#1126 and others); its callbacks are removed all the same.
+    """
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await scanner.stop()
+    except Exception as error:  # noqa: BLE001  whatever it is, nothing of ours is running
+        _log.debug("stopping the scan: %s", _reason(error))
+
+
+@cache
+def _samples() -> tuple[ad.AdStructures, ...]:
+    """One advert of each protocol, taken apart: so a new protocol is heard without a word about it here."""
+    adverts = []
+    for protocol in protocols().values():
+        rolling_id = bytes(protocol.id_bytes)
+        metadata = protocol.seal_metadata(bytes(protocol.key_bytes), rolling_id, 0)
+        adverts.append(protocol.encode(Identifier(protocol.name, rolling_id, metadata)))
+    return tuple(ad.parse(advert) for advert in adverts)
+
+
+def services() -> list[str]:
+    """Service UUIDs that the protocols' adverts list; BlueZ reports only what lists one of them."""
+    return [uuid for sample in _samples() for uuid in sample.service_uuids]
+
+
+def _patterns() -> list[OrPattern]:
+    wanted = [(ad.FLAGS, bytes((octet,))) for octet in _FLAGS]
+    for sample in _samples():
+        wanted += [(ad.SERVICE_DATA_16, ad.uuid_to_bytes(uuid)) for uuid in sample.service_data]
+        wanted += [(ad.MANUFACTURER_DATA, company.to_bytes(2, "little")) for company in sample.manufacturer_data]
+    return [OrPattern(0, AdvertisementDataType(kind), content) for kind, content in wanted]
+
+
+def _parts(properties: Mapping[str, Any]) -> _Parts:
+    return _Parts(
+        bytes(properties.get("AdvertisingFlags", b"")),
+        tuple(properties.get("UUIDs", ())),
+        tuple(properties.get("ServiceData", {}).items()),
+        tuple(properties.get("ManufacturerData", {}).items()),
+    )
+
+
+@lru_cache(maxsize=_KNOWN_DEVICES)
+def _data(parts: _Parts) -> bytes:
+    """Advertising data from what BlueZ took apart: flags, UUIDs, service data, manufacturer data.
+
+    Raises:
+        ValueError: if a part is none that can be on air.
+        OverflowError: if a company identifier is none.
+    """
+    return ad.build(
+        flags=parts.flags[0] if parts.flags else None,
+        service_uuids=parts.uuids,
+        service_data=dict(parts.service_data),
+        manufacturer_data=dict(parts.manufacturer_data),
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "bluetoothd does not answer"
+    return str(error).strip() or type(error).__name__

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bzd as a service of the machine: what `bzd install-service` puts where.
+
+::
+
+    /usr/local/lib/systemd/system/bzd.service, bzd-init.service     the units; /etc/systemd/system overrides them
+    /usr/local/lib/sysusers.d/bzd.conf                              the user and group bzd
+    /usr/local/lib/tmpfiles.d/bzd.conf                              /etc/bzd and /var/lib/bzd
+    /usr/local/bin/bzd                                              a link into the virtual environment
+    /etc/bzd/bzd.toml.example                                       every option and its default
+    /etc/bzd/recipients/*.pub, key-recipients/*.pub                 with --recipient and --key-recipient
+    /etc/systemd/system/bzd-init.service.d/recipients.conf          ... whom bzd-init.service seals the store to
+    /etc/systemd/system/bluetooth.service.d/bzd.conf                with --experimental
+
+Everything is written anew by each run, so that a second run is harmless and an upgrade is the same command. What an
+admin wrote is none of these: /etc/bzd/bzd.toml, drop-ins of other names.
+"""

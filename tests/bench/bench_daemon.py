@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a live badge writes and takes: `python tests/bench/bench_daemon.py [--hours 2] [--quiet] [--folder DIR]`.
+
+The load is that of a crowded room: 20 neighbours whose rolling IDs change every 10 to 20 minutes, 20 reports a second
+in all; with `--quiet` nobody is near. The badge is the daemon's, ticked once a second of a clock moved by hand, with a
+status file a tick, which is twice as often as in earnest. Written is `write_bytes` of /proc/self/io: what it made the
+kernel send to the disk, checkpoints included. DIR must be on a disk, since a tmpfs writes nothing; the status goes to
+/dev/shm, as it goes to /run on a badge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bzd.clock import Clock
+from bzd.config import Config
+from bzd.daemon import report, runtime
+from bzd.daemon.badge import Badge, Surroundings
+from bzd.daemon.keeper import Keeper
+from bzd.daemon.retention import Retention
+from bzd.daemon.timekeeping import TimeKeeper
+from bzd.model import Advertisement, Identifier
+from bzd.pipeline import Pipeline
+from bzd.protocols import protocols
+from bzd.radio.broadcast import Broadcast
+from bzd.radio.state import RadioState
+from bzd.store import create, open_appender
+from bzd.store.identity import Identity
+
+_NEIGHBOURS = 20
+_PER_SECOND = 20
+_START = 1_606_003_200.0
+"""Midnight UTC."""
+
+
+class _Clock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.boot = 0.0
+
+    def now(self) -> float:
+        return _START + self.boot
+
+    def boottime(self) -> float:
+        return self.boot
+
+    def boot_id(self) -> bytes:
+        return bytes(16)
+
+    def synchronised(self) -> bool | None:
+        return True
+
+
+class _Radio:
+    """On air from the start, and after that whatever the room says."""
+
+    def __init__(self, broadcast: Broadcast, sink: Callable[[Advertisement], None]) -> None:
+        self._broadcast, self.sink = broadcast, sink
+        self.state = RadioState("hci0", advertising=True, scanning=True, mode="full")
+
+    async def run(self) -> None:
+        while True:
+            self._broadcast.draw()
+            await asyncio.sleep(3600)
+
+    def pause(self) -> None:
+        self.state.paused = True
+
+    def resume(self) -> None:
+        self.state.paused = False
+
+    def rotate(self) -> None:
+        self._broadcast.draw()
+
+
+def room(hours: float) -> Iterator[Advertisement]:
+    """The reports of a crowded room, the same at every call."""
+    rng = random.Random(20)
+    encode = protocols()["gaen"].encode
+    payloads = [(b"", 0.0)] * _NEIGHBOURS
+    for number in range(int(hours * 3600 * _PER_SECOND)):
+        now = _START + number / _PER_SECOND
+        who = rng.randrange(_NEIGHBOURS)
+        if now >= payloads[who][1]:
+            payloads[who] = encode(Identifier("gaen", rng.randbytes(16), b"meta")), now + rng.uniform(600, 1200)
+        yield Advertisement(now, "", "random", rng.randrange(-90, -50), payloads[who][0])
+
+
+async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement], hours: float) -> Keeper:
+    """Run a badge through some hours."""
+    clock, made = _Clock(), list[_Radio]()
+
+    async def right() -> bool:
+        return True
+
+    def make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], __: Clock) -> _Radio:
+        made.append(_Radio(broadcast, sink))
+        return made[-1]
+
+    with open_appender(state) as appender:
+        keeping = TimeKeeper(clock, synchronised=True)
+        keeper = Keeper(appender, keeping, Config().proximity.max_contacts_per_hour)
+        around = Surroundings(clock, right, make, None)
+        badge = Badge(Config(), around, keeping, keeper, Retention(state, keeper, keeping))
+        badge.start()
+        await asyncio.sleep(0)
+        waiting = next(advertisements, None)
+        for second in range(int(hours * 3600)):
+            clock.boot = float(second + 1)
+            while waiting is not None and waiting.time < clock.now():
+                made[0].sink(waiting)
+                waiting = next(advertisements, None)
+            await badge.tick()
+            await badge.settled()
+            found = report.status(badge, keeping, state, 0.0, None)
+            runtime.write(folder / runtime.STATUS_FILE, json.dumps(found))
+        await badge.stop()
+    return keeper
+
+
+def main() -> None:
+    """Print what it wrote in how much time and memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    hours: float = arguments.hours
+    with (
+        tempfile.TemporaryDirectory(dir=arguments.folder) as disk,
+        tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
+    ):
+        state = Path(disk) / "state"
+        create(state, recipients=[Identity.generate().public], label="bench", now=_START)
+        before, begun, peak = _written(), time.process_time(), _peak_mib()
+        asyncio.run(live(state, Path(memory), iter(()) if arguments.quiet else room(hours), hours))
+        spent, written = time.process_time() - begun, _written() - before
+        size = report.store_bytes(state)
+    begun = time.process_time()
+    pipeline = Pipeline(Config())
+    contacts = sum(1 for _ in pipeline.feed([] if arguments.quiet else room(hours))) + len(pipeline.finish())
+    bare = time.process_time() - begun
+    print(f"{hours:g} h, {pipeline.counts.reports} reports, {contacts} contacts, store of {size / 1e6:.2f} MB")
+    print(f"written      {written / 1e6:8.2f} MB, {written / 1e6 / hours * 24:8.1f} MB a day")
+    print(f"CPU          {spent:8.2f} s, {spent / hours / 36:8.3f} % of a core; making and feeding alone {bare:.2f} s")
+    print(f"memory       {_peak_mib():8.1f} MiB at most, {peak:.1f} MiB before it began")
+
+
+def _written() -> int:
+    """`write_bytes` of this process (proc_pid_io(5))."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text(encoding="ascii").splitlines())
+    return int(fields["write_bytes"])
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd install-service` into an image: what is there afterwards, again, and after taking it away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Bzd, Keys
+
+_PROGRAMS = ("systemd-sysusers", "systemd-tmpfiles", "systemctl", "userdel")
+_MISSING = [name for name in _PROGRAMS if shutil.which(name) is None]
+image_only = pytest.mark.skipif(
+    os.geteuid() != 0 or bool(_MISSING), reason="making users in an image needs root and systemd's programs"
+)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """The least that is an image with bzd in it."""
+    root = tmp_path / "image"
+    (root / "opt/bzd/bin").mkdir(parents=True)
+    (root / "opt/bzd/bin/bzd").touch()
+    (root / "etc").mkdir()
+    for name in ("passwd", "group", "shadow", "gshadow"):
+        (root / "etc" / name).touch()
+    return root
+
+
+def files(root: Path) -> dict[str, str]:
+    """All files and links below a root, but the user database: content, or where a link points."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink():
+            found[str(path.relative_to(root))] = str(path.readlink())
+        elif path.is_file() and path.name.rstrip("-").lstrip(".") not in {"passwd", "group", "shadow", "gshadow", "pwd.lock"}:
+            found[str(path.relative_to(root))] = path.read_text()
+    return found
+
+
+@image_only
+def test_an_image_gets_user_units_directories_and_link(bzd: Bzd, image: Path) -> None:
+    """All that a first boot needs is there, the service is enabled, and there is no store."""
+    result = bzd("install-service", "--root", image)
+    assert (result.code, "traceback" in result.err.lower()) == (0, False)
+    there = files(image)
+    assert there["usr/local/bin/bzd"] == "/opt/bzd/bin/bzd"
+    assert "ExecStart=/opt/bzd/bin/bzd run\n" in there["usr/local/lib/systemd/system/bzd.service"]
+    wanted = there["etc/systemd/system/multi-user.target.wants/bzd.service"]
+    assert wanted == "/usr/local/lib/systemd/system/bzd.service"
+    assert "bzd:" in (image / "etc/passwd").read_text()
+    state = image / "var/lib/bzd"
+    user = next(line.split(":") for line in (image / "etc/passwd").read_text().splitlines() if line.startswith("bzd:"))
+    assert (state.stat().st_uid, state.stat().st_mode & 0o777) == (int(user[2]), 0o700)
+    assert list(state.iterdir()) == []
+    assert "before" in result.err
+
+
+@image_only
+def test_again_changes_nothing(bzd: Bzd, image: Path) -> None:
+    """A second run says of no file that it wrote it, and what an admin put into /etc stays."""
+    (image / "etc/bzd").mkdir()
+    (image / "etc/bzd/bzd.toml").write_text("[scan]\nmode = 'active'\n")
+    assert bzd("install-service", "--root", image).code == 0
+    before = files(image)
+    again = bzd("install-service", "--root", image)
+    assert (again.code, again.out) == (0, "")
+    assert files(image) == before
+    assert before["etc/bzd/bzd.toml"].startswith("[scan]")
+
+
+@image_only
+def test_another_place_replaces_units_and_link(bzd: Bzd, image: Path) -> None:
+    """An upgrade into a new virtual environment is the same command, from there."""
+    assert bzd("install-service", "--root", image).code == 0
+    shutil.copytree(image / "opt/bzd", image / "opt/bzd-2")
+    assert bzd("install-service", "--root", image, "--prefix", "/opt/bzd-2").code == 0
+    there = files(image)
+    assert there["usr/local/bin/bzd"] == "/opt/bzd-2/bin/bzd"
+    assert "ExecStart=/opt/bzd-2/bin/bzd init\n" in there["usr/local/lib/systemd/system/bzd-init.service"]
+
+
+@image_only
+def test_recipients_are_kept_and_named_to_the_first_boot(bzd: Bzd, image: Path, keys: Keys) -> None:
+    """The unit that makes the store gets one option for each key, by the path at which it lies in the image."""
+    admin, owner = keys("admin"), keys("owner")
+    assert bzd("install-service", "--root", image, "--recipient", admin, "--key-recipient", owner).code == 0
+    there = files(image)
+    sealed = [path for path in there if path.startswith("etc/bzd/recipients/")]
+    owners = [path for path in there if path.startswith("etc/bzd/key-recipients/")]
+    assert [there[path] for path in sealed] == [admin.read_text()]
+    assert [there[path] for path in owners] == [owner.read_text()]
+    command = there["etc/systemd/system/bzd-init.service.d/recipients.conf"].splitlines()[-1]
+    assert command == (f"ExecStart=/opt/bzd/bin/bzd init --recipient /{sealed[0]} --key-recipient /{owners[0]}")
+
+
+@image_only
+def test_uninstalling_leaves_the_data_unless_told(bzd: Bzd, image: Path, keys: Keys) -> None:
+    """Files and link go, user, store and configuration stay; with --delete-data those go too."""
+    words = ("install-service", "--root", image)
+    assert bzd(*words, "--experimental", "--recipient", keys()).code == 0
+    assert (image / "etc/systemd/system/bluetooth.service.d/bzd.conf").exists()
+    (image / "etc/bzd/bzd.toml").write_text("")
+    (image / "var/lib/bzd/store.sqlite").write_text("a store")
+    assert bzd(*words, "--uninstall").code == 0
+    left = set(files(image))
+    assert {"etc/bzd/bzd.toml", "var/lib/bzd/store.sqlite", "opt/bzd/bin/bzd"} <= left
+    assert not [path for path in left if "systemd" in path or "usr/local" in path]
+    assert "bzd:" in (image / "etc/passwd").read_text()
+    result = bzd(*words, "--uninstall", "--delete-data")
+    assert result.code == 0
+    assert "flash" in result.err
+    assert set(files(image)) == {"opt/bzd/bin/bzd"}
+    assert "bzd:" not in (image / "etc/passwd").read_text()
+
+
+@image_only
+def test_uninstalling_what_is_not_there_is_harmless(bzd: Bzd, image: Path) -> None:
+    """It says so by listing nothing."""
+    result = bzd("install-service", "--root", image, "--uninstall")
+    assert (result.code, result.out) == (0, "")
+
+
+def test_an_image_with_a_store_is_refused(bzd: Bzd, image: Path) -> None:
+    """Every badge made from it would have the same identity and signing key."""
+    (image / "var/lib/bzd").mkdir(parents=True)
+    (image / "var/lib/bzd/store.sqlite").touch()
+    result = bzd("install-service", "--root", image)
+    assert result.code == 6
+    assert "every badge made from it would share" in result.err
+
+
+def test_a_foreign_program_is_not_replaced(bzd: Bzd, image: Path) -> None:
+    """Somebody's own /usr/local/bin/bzd stays."""
+    (image / "usr/local/bin").mkdir(parents=True)
+    (image / "usr/local/bin/bzd").write_text("mine")
+    result = bzd("install-service", "--root", image)
+    assert result.code == 5
+    assert (image / "usr/local/bin/bzd").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--root", "{image}/nothing"), 5, "no directory"),
+        (("--root", "{image}", "--prefix", "/opt/other"), 5, "no bzd at"),
+        (("--root", "{image}", "--prefix", "/home/pi"), 4, "sandbox hides"),
+        (("--root", "{image}", "--recipient", "{image}/none.pub"), 4, "none.pub"),
+        (("--root", "{image}", "--delete-data"), 2, "--uninstall"),
+        (("--root", "{image}", "--uninstall", "--now"), 2, "excludes"),
+        (("--root", "{image}", "--key-recipient", "x.pub"), 2, "needs --recipient"),
+    ],
+)
+def test_what_cannot_be_is_said(bzd: Bzd, image: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    """Each wrong call has its exit code and its sentence, and leaves nothing behind."""
+    before = files(image)
+    result = bzd("install-service", *(word.format(image=image) for word in words))
+    assert result.code == code
+    assert said in result.err
+    assert files(image) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may install")
+def test_only_root_installs_on_this_machine(bzd: Bzd) -> None:
+    """Without --root the files are the machine's own."""
+    result = bzd("install-service", "--prefix", "/opt/bzd")
+    assert (result.code, "sudo" in result.err) == (5, True)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd run` as the service calls it, on a machine without Bluetooth."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Bzd = Callable[..., Any]
+
+
+def _started(state: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-m", "bzd", "run", "--state", str(state), *words]
+    # A socket that is not there, so that this machine's own bluetoothd is left alone.
+    nowhere = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | nowhere | environment
+    )
+
+
+def _lines_until(process: subprocess.Popen[str], words: str) -> list[str]:
+    assert process.stderr is not None
+    found: list[str] = []
+    for line in process.stderr:
+        found.append(line)
+        if words in line:
+            return found
+    pytest.fail(f"it ended without saying {words!r}: {found}")
+
+
+def test_without_a_bus_it_waits_and_can_be_asked(
+    bzd: Bzd, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A badge without its radio is up, says what is wrong, takes a pause, and ends in order with code 0."""
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    state = fill()
+    process = _started(state)
+    try:
+        _lines_until(process, "started")
+        assert bzd("pause", "--for", "2m", "--state", state).err == "bzd: paused for 120 s\n"
+        assert bzd("resume", "--state", state).err == "bzd: resumed\n"
+        end = time.monotonic() + 10
+        while "bus" not in bzd("status").out and time.monotonic() < end:
+            time.sleep(0.1)
+        result = bzd("status")
+        assert result.code == 1
+        assert "the system bus cannot be reached" in result.out
+        assert bzd("run", "--state", state).code == 9
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, out) == (0, "")
+        assert "stopped; everything is stored" in err
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("--set", "radio.adaptr=hci1"), 3), (("--set", "scan.mode=loud"), 3), (("--adapter",), 2)]
+)
+def test_what_is_wrong_at_the_start_is_said(bzd: Bzd, fill: Any, words: tuple[str, ...], code: int) -> None:
+    """Configuration faults end it before anything is on air, with their own codes."""
+    assert bzd("run", "--state", fill(), *words).code == code
+
+
+def test_no_store(bzd: Bzd, tmp_path: Path) -> None:
+    """A badge without a store says how to make one."""
+    result = bzd("run", "--state", tmp_path / "none")
+    assert result.code == 6
+    assert "bzd init" in result.err

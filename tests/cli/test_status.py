@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd status`, and asking a badge to pause that is not there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bzd.daemon import runtime
+
+Bzd = Callable[..., Any]
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a status such as the daemon's, with changes."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+
+    def put(**changes: Any) -> None:
+        found: dict[str, Any] = {
+            "schema": "bzd.status/1",
+            "version": "1.0",
+            "running": True,
+            "pid": 7,
+            "words": "listening (full), advertising",
+            "updated_boottime": time.clock_gettime(time.CLOCK_BOOTTIME),
+            "uptime_s": 7300.0,
+            "radio": {"adapter": "hci0", "protocol": "gaen", "mode": "full", "last_heard_ago_s": 1.2, "troubles": {}},
+            "paused": False,
+            "paused_until": None,
+            "sightings_per_minute": 240,
+            "neighbours": [{"rssi": -50, "ago_s": 0.4}, {"rssi": -83, "ago_s": 12.0}],
+            "contacts_today": 12,
+            "contacts_waiting": 0,
+            "store": {"path": "/var/lib/bzd", "bytes": 1_200_000, "trouble": None},
+            "clock": {"synced": True, "now": "2027-01-15T08:00:00.000Z"},
+            "dropped": {"too_few_sightings": 3, "own_ids": 0},
+            "config_error": None,
+        }
+        runtime.write(tmp_path / "status.json", json.dumps(found | changes))
+
+    return put
+
+
+def test_all_is_well(bzd: Bzd, write: Write) -> None:
+    """In words: radio, who is near, contacts, store, clock, what was dropped."""
+    write()
+    result = bzd("status")
+    assert result.code == 0
+    for words in (
+        "listening (full), advertising",
+        "2 badges, the strongest at -50 dBm",
+        "12 today",
+        "1.2 MB",
+        "3 too few sightings",
+        "for 2 hours",
+    ):
+        assert words in result.out
+    assert "problem" not in result.out
+
+
+def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
+    """Nothing is added, nothing left out."""
+    write()
+    assert bzd("status", "--json").json["neighbours"] == [{"rssi": -50, "ago_s": 0.4}, {"rssi": -83, "ago_s": 12.0}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"config_error": "bzd.toml: unknown key"}, "systemctl reload bzd"),
+        ({"store": {"path": "S", "bytes": 0, "trouble": "cannot write: the disk is full"}}, "the disk is full"),
+        ({"updated_boottime": 0.0}, "systemctl restart bzd"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_remedy(bzd: Bzd, write: Write, changes: dict[str, Any], words: str) -> None:
+    """And the exit code tells, for whoever asks forty badges."""
+    write(**changes)
+    result = bzd("status")
+    assert result.code == 1
+    assert words in result.out
+    assert bzd("status", "--json").code == 1
+
+
+def test_a_pause_is_no_fault(bzd: Bzd, write: Write) -> None:
+    """It is said until when, or how to end it."""
+    write(paused=True, paused_until="2027-01-15T09:00:00.000Z")
+    assert "paused until 2027-01-15T09" in bzd("status").out
+    write(paused=True)
+    assert "bzd resume" in bzd("status").out
+    assert bzd("status").code == 0
+
+
+def test_a_clock_that_is_not_right_is_said(bzd: Bzd, write: Write) -> None:
+    """With what that means for contacts."""
+    write(clock={"synced": False, "now": "1970-01-01T00:00:10.000Z"})
+    assert "not known to be right" in bzd("status").out
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"running":false}', '{"running":true,"schema":"bzd.status/9"}'])
+def test_no_badge_or_another_version(bzd: Bzd, write: Write, tmp_path: Path, content: str) -> None:
+    """Code 6, and how to start it."""
+    write()
+    (tmp_path / "status.json").write_text(content)
+    result = bzd("status")
+    assert result.code == 6
+    assert "systemctl" in result.err
+
+
+def test_watch_ends_with_the_badge(bzd: Bzd, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is near, strength as a bar and last heard, again and again; no names."""
+    write()
+    monkeypatch.setattr("bzd.cli.status.time.sleep", lambda _: (tmp_path / "status.json").unlink())
+    result = bzd("status", "--watch")
+    assert result.code == 6
+    near, far = (line for line in result.out.splitlines() if "dBm  " in line)
+    assert near.count("#") == 17
+    assert far.count("#") == 6
+    assert bzd("status", "--watch", "--json").code == 2
+
+
+@pytest.mark.parametrize("words", [("pause",), ("pause", "--for", "1h"), ("resume",)])
+def test_nobody_to_pause(bzd: Bzd, fill: Any, words: tuple[str, ...]) -> None:
+    """Without a daemon there is nothing to silence: code 6, said at once."""
+    result = bzd(*words, "--state", fill())
+    assert result.code == 6
+    assert "no bzd runs" in result.err
+    assert bzd("pause", "--for", "soon", "--state", fill(name="other")).code == 2

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon as a process of its own, with a radio of air: one badge is heard five times a second, a hundred metres off.
+
+Called with the state directory, the runtime directory, a configuration file, and seconds between flushes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bzd import config as configuration
+from bzd.clock import Clock, SystemClock
+from bzd.config import Config
+from bzd.daemon import badge, journal, service
+from bzd.daemon.notify import Notifier
+from bzd.model import Advertisement, Identifier
+from bzd.protocols import protocols
+from bzd.radio.broadcast import Broadcast
+from bzd.radio.state import RadioState
+
+
+class RightClock(SystemClock):
+    """The machine's clock, taken for right."""
+
+    def synchronised(self) -> bool | None:
+        """Always."""
+        return True
+
+
+class Air:
+    """Hears one badge; advertises into the void."""
+
+    def __init__(self, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> None:
+        self._broadcast, self._sink, self._clock = broadcast, sink, clock
+        self.state = RadioState("air0", scanning=True, mode="full")
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._broadcast.draw()
+        self.state.advertising = True
+        data = protocols()["gaen"].encode(Identifier("gaen", b"one of the others"[:16], b"meta"))
+        while True:
+            if not self.state.paused:
+                self._sink(Advertisement(self._clock.now(), "", "random", -60, data))
+            await asyncio.sleep(0.2)
+
+    def pause(self) -> None:
+        """Hear nothing."""
+        self.state.paused = True
+
+    def resume(self) -> None:
+        """Hear again."""
+        self.state.paused = False
+
+    def rotate(self) -> None:
+        """Another payload."""
+        self._broadcast.draw()
+
+
+def _make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> Air:
+    return Air(broadcast, sink, clock)
+
+
+def main() -> None:
+    """Run it."""
+    state, runtime, file, flush_s = sys.argv[1:]
+    badge.FLUSH_S = float(flush_s)
+    journal.start()
+    service.serve(
+        service.Setting(
+            Path(state),
+            lambda: configuration.load(Path(file)).config,
+            _make,
+            RightClock(),
+            Path(runtime),
+            Notifier(),
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A badge on a bench: both clocks by hand, a radio that hears what it is told, a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bzd.clock import Clock
+from bzd.config import Config
+from bzd.daemon.badge import Badge, Surroundings
+from bzd.daemon.keeper import Keeper
+from bzd.daemon.retention import Retention
+from bzd.daemon.timekeeping import TimeKeeper
+from bzd.model import Advertisement, Contact, DailyKey, Identifier
+from bzd.protocols import protocols
+from bzd.radio.broadcast import Broadcast, Payload
+from bzd.radio.state import RadioState
+from bzd.store import Appender, create, open_appender, open_reader
+from bzd.store.identity import Identity
+
+NOON = 1_606_046_400.0
+"""2020-11-22T12:00:00Z."""
+
+
+class HandClock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self, wall: float = NOON, boot: float = 1000.0, *, right: bool = True) -> None:
+        self.wall, self.boot, self.right = wall, boot, right
+
+    def now(self) -> float:
+        """The wall clock."""
+        return self.wall
+
+    def boottime(self) -> float:
+        """Seconds since boot."""
+        return self.boot
+
+    def boot_id(self) -> bytes:
+        """Always the same boot."""
+        return b"one boot of many"
+
+    def synchronised(self) -> bool | None:
+        """Whether it is right."""
+        return self.right
+
+    def pass_by(self, seconds: float) -> None:
+        """Time passes."""
+        self.wall += seconds
+        self.boot += seconds
+
+
+class BenchRadio:
+    """A radio that is always well: it draws a payload at its start and each rotation, and hears what it is told."""
+
+    def __init__(self, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> None:
+        self.broadcast, self.sink, self.clock = broadcast, sink, clock
+        self.state = RadioState("hci9", scanning=True, mode="full")
+        self.on_air: list[Payload] = []
+        self._renew = asyncio.Event()
+
+    async def run(self) -> None:
+        """Rotate when asked to, until cancelled."""
+        self._renew.set()
+        while True:
+            await self._renew.wait()
+            self._renew.clear()
+            if not self.state.paused:
+                self.on_air.append(self.broadcast.draw())
+                self.state.advertising = True
+
+    def pause(self) -> None:
+        """Off the air."""
+        self.state.paused, self.state.advertising = True, False
+
+    def resume(self) -> None:
+        """Back on air."""
+        self.state.paused = False
+        self._renew.set()
+
+    def rotate(self) -> None:
+        """Another payload."""
+        self._renew.set()
+
+    def hear(self, rssi: int = -60, number: int = 1) -> None:
+        """Hear badge so-and-so now."""
+        data = protocols()["gaen"].encode(Identifier("gaen", bytes([number] * 16), b"meta"))
+        self.sink(Advertisement(self.clock.now(), "AA:BB:CC:DD:EE:FF", "random", rssi, data))
+
+
+@dataclass
+class Bench:
+    """A badge and all that it stands on."""
+
+    badge: Badge
+    clock: HandClock
+    time: TimeKeeper
+    keeper: Keeper
+    appender: Appender
+    state: Path
+    identity: Identity
+    made: list[BenchRadio]
+
+    @property
+    def radio(self) -> BenchRadio:
+        """The radio in use."""
+        return self.made[-1]
+
+    async def go(self, seconds: float, *, step: float = 5.0, near: bool = False) -> None:
+        """Let time pass in steps of so many seconds, a tick after each; `near` has badge 1 heard in each."""
+        left = seconds
+        while left > 0:
+            self.clock.pass_by(min(step, left))
+            left -= step
+            if near:
+                self.radio.hear()
+            await self.tick()
+
+    async def tick(self) -> None:
+        """One tick, and all that it began."""
+        await self.badge.tick()
+        await self.badge.settled()
+        await asyncio.sleep(0)
+
+    def contacts(self) -> list[Contact]:
+        """What is in the store by now, for whoever has the identity."""
+        with open_reader(self.state, [self.identity]) as reader:
+            found = list(reader.contacts())
+            assert reader.problems == []
+        return found
+
+    def own_keys(self) -> list[DailyKey]:
+        """Own keys in the store by now that can be published."""
+        with open_reader(self.state, [self.identity]) as reader:
+            return list(reader.keys())
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    """One identity for all tests of a run; making one is slow enough to matter."""
+    return Identity.generate()
+
+
+@pytest.fixture
+def state(tmp_path: Path, identity: Identity) -> Path:
+    """A state directory whose store is sealed to `identity`, which is not in it."""
+    create(tmp_path / "state", recipients=[identity.public], label="bench", now=NOON)
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Clocks that a test sets before it makes its bench."""
+    return HandClock()
+
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(state: Path, identity: Identity, tmp_path: Path, clock: HandClock) -> Iterator[MakeBench]:
+    """Makes a badge; must be called in an event loop."""
+    with open_appender(state) as appender:
+
+        def make(config: Config | None = None) -> Bench:
+            config = config or Config()
+            made: list[BenchRadio] = []
+
+            def make_radio(
+                _: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], time: Clock
+            ) -> BenchRadio:
+                made.append(BenchRadio(broadcast, sink, time))
+                return made[-1]
+
+            async def synchronised() -> bool:
+                return clock.right
+
+            time = TimeKeeper(clock, synchronised=clock.right)
+            keeper = Keeper(appender, time, config.proximity.max_contacts_per_hour)
+            (tmp_path / "run").mkdir(exist_ok=True)
+            around = Surroundings(clock, synchronised, make_radio, tmp_path / "run")
+            badge = Badge(config, around, time, keeper, Retention(state, keeper, time))
+            return Bench(badge, clock, time, keeper, appender, state, identity, made)
+
+        yield make

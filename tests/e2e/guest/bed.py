@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario works with, inside the guest: checks, tables, the virtual radio, and BlueZ in a known state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.guest import bluez
+from tests.e2e.plan import CUT
+from tests.e2e.vhci import control
+
+JOB = Path("/run/e2e/job")
+"""Shared with the host: what is left here can be kept by `run --output`."""
+SHARED = Path("/opt/e2e/shared")
+"""Captures that lie beside the checkout on the host, where there are any."""
+
+_READY_S = 30.0
+"""Seconds that the radio and bluetoothd may take; a guest that was just booted needs 3 to 8."""
+
+
+class Bed:
+    """The test bed of one scenario.
+
+    Attributes:
+        kind: `legacy` or `extended`: what the controllers are.
+        failed: number of checks that failed so far.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.kind = title.partition("/")[2]
+        self.failed = 0
+        self._experimental: bool | None = None
+        self._radio: asyncio.subprocess.Process | None = None
+
+    def check(self, what: str, passed: bool, detail: object = "") -> bool:  # noqa: FBT001  check(what, condition)
+        """Report a check; `detail` says what was found. Returns whether it passed."""
+        self.failed += not passed
+        _say(f"{'PASS' if passed else 'FAIL'} {self.title}: {what}{f' ({detail})' if detail != '' else ''}")
+        return passed
+
+    def skip(self, what: str, why: str) -> None:
+        """Report that a check could not be made."""
+        _say(f"SKIP {self.title}: {what} ({why})")
+
+    def table(self, title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table as Markdown."""
+        _say(title)
+        for row in (header, ["---"] * len(header), *rows):
+            _say(f"| {' | '.join(str(cell) for cell in row)} |")
+
+    async def start(self, controllers: int = 2, *, experimental: bool = True, duplicates: str = "data") -> None:
+        """Plug in controllers, instead of those that are there; returns when every adapter is powered.
+
+        A scenario's first start finds bluetoothd as it is after its installation.
+
+        Args:
+            controllers: how many; number N becomes hciN.
+            experimental: whether bluetoothd offers experimental interfaces, as passive scanning needs.
+            duplicates: what the controllers' filter of duplicates compares, a value of `vhci.scanning.Duplicates`.
+
+        Raises:
+            TimeoutError: if they are not powered in time.
+        """
+        await self.stop()
+        if self._experimental is not experimental or not await bluez.running():
+            await bluez.fresh(experimental=experimental)
+            self._experimental = experimental
+        log = JOB / f"air.{self.title.replace('/', '.')}.jsonl"
+        words = ["-m", "tests.e2e.vhci", "--controllers", str(controllers), "--duplicates", duplicates]
+        words += ["--log", str(log), *(["--extended"] if self.kind == "extended" else [])]
+        self._radio = await asyncio.create_subprocess_exec(sys.executable, *words)
+        async with asyncio.timeout(_READY_S):
+            await _until_there(control.SOCKET)
+            for number in range(controllers):
+                await bluez.powered(f"hci{number}")
+
+    async def stop(self) -> None:
+        """Unplug all controllers."""
+        if self._radio is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._radio.terminate()
+            await self._radio.wait()
+            self._radio = None
+        control.SOCKET.unlink(missing_ok=True)
+
+    async def radio(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Let the virtual radio do something: a method of `vhci.station.Station` and its arguments."""
+        return await control.call(command, **arguments)
+
+    async def controller(self, number: int = 0) -> dict[str, Any]:
+        """What the controller `number` does and has done."""
+        stats = await self.radio("stats")
+        found: dict[str, Any] = stats["controllers"][str(number)]
+        return found
+
+    def cut(self) -> None:
+        """Let the power fail, within milliseconds; the scenario may go on until it does."""
+        _say(CUT)
+
+    def leave(self, file: Path) -> None:
+        """Leave a file to the host."""
+        shutil.copy(file, JOB / file.name)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+async def _until_there(path: Path) -> None:
+    while not path.exists():  # noqa: ASYNC110  a file has no event
+        await asyncio.sleep(0.1)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody with an antenna would learn from all that controllers sent: the proof that a rotation is clean.
+
+An eavesdropper links two rolling IDs if one address carries both, and follows an address if one ID shows under two.
+Scan requests count: they carry an address of the badge as well (Core specification Vol 6 Part B 2.3.2.1).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Span:
+    """When something was on air, seconds since the radio began."""
+
+    first: float = float("inf")
+    last: float = 0.0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take in a row of the radio's journal."""
+        self.first, self.last = min(self.first, row["first"]), max(self.last, row["last"])
+
+
+@dataclass(slots=True)
+class Intercept:
+    """Everything that one controller sent.
+
+    Attributes:
+        payloads: by address, the advertising data that it carried.
+        addresses: by advertising data, the addresses that it was sent from.
+        requests: when scan requests were sent from an address.
+        types: address types seen, `public` or `random`.
+    """
+
+    payloads: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    addresses: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    requests: dict[str, Span] = field(default_factory=lambda: defaultdict(Span))
+    types: set[str] = field(default_factory=set)
+    _shown: dict[str, Span] = field(default_factory=lambda: defaultdict(Span))
+
+    @classmethod
+    def of(cls, on_air: Mapping[str, Iterable[Mapping[str, Any]]], hci: int) -> Intercept:
+        """From the radio's answer to `on_air`, what the controller hciN sent."""
+        caught = cls()
+        for row in on_air["frames"]:
+            if row["hci"] == hci:
+                caught.payloads[row["address"]].add(row["data"])
+                caught.addresses[row["data"]].add(row["address"])
+                caught.types.add(row["address_type"])
+                caught._shown[row["data"]].add(row)
+        for row in on_air["scan_requests"]:
+            if row["hci"] == hci:
+                caught.requests[row["own"]].add(row)
+                caught.types.add(row["own_type"])
+        return caught
+
+    def linked(self) -> list[str]:
+        """Addresses by which two IDs can be linked: in adverts, or in scan requests under the time of both."""
+        in_adverts = [address for address, payloads in self.payloads.items() if len(payloads) > 1]
+        return in_adverts + [address for address, span in self.requests.items() if self._during(address, span) > 1]
+
+    def followed(self) -> list[str]:
+        """Advertising data that was sent from more than one address."""
+        return [data for data, addresses in self.addresses.items() if len(addresses) > 1]
+
+    def resolvable(self) -> list[str]:
+        """Addresses other than non-resolvable private ones, which begin with 00 (Vol 6 Part B 1.3.2.2)."""
+        return [address for address in (*self.payloads, *self.requests) if int(address[:2], 16) >> 6]
+
+    def _during(self, address: str, span: Span) -> int:
+        """How many IDs were on air while an address sent scan requests, the one of its own adverts included."""
+        meanwhile = {
+            data for data, shown in self._shown.items() if shown.first <= span.last and span.first <= shown.last
+        }
+        return len(meanwhile | self.payloads.get(address, set()))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to a badge's radio in months of use, made to happen: each fault breaks something and mends it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.e2e.guest import bluez
+from tests.e2e.guest.bed import Bed
+
+_DOWN_S = 4.0
+"""Seconds for which something stays broken."""
+_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE = 0x200A, 0x2039
+_LEGACY_SCAN, _EXTENDED_SCAN = 0x200C, 0x2042
+_RFKILL = Path("/sys/class/rfkill")
+
+
+class Fault(NamedTuple):
+    """A fault, in words, and what makes and ends it; when `happen` returns, the cause is gone."""
+
+    name: str
+    happen: Callable[[Bed], Awaitable[None]]
+
+
+async def _restart(_: Bed) -> None:
+    await bluez.run("systemctl", "restart", "bluetooth")
+    await bluez.powered("hci0")
+
+
+async def _stop(_: Bed) -> None:
+    await bluez.run("systemctl", "stop", "bluetooth")
+    await asyncio.sleep(_DOWN_S)
+    await bluez.run("systemctl", "start", "bluetooth")
+    await bluez.powered("hci0")
+
+
+async def _kill(_: Bed) -> None:
+    await bluez.run("systemctl", "kill", "--signal=KILL", "bluetooth")
+    await asyncio.sleep(_DOWN_S)
+    await bluez.run("systemctl", "restart", "bluetooth")
+    await bluez.powered("hci0")
+
+
+async def _power(_: Bed) -> None:
+    await bluez.set_powered("hci0", on=False)
+    await asyncio.sleep(_DOWN_S)
+    await bluez.set_powered("hci0", on=True)
+    await bluez.powered("hci0")
+
+
+async def _unplug(bed: Bed) -> None:
+    await bed.radio("unplug", number=0)
+    await asyncio.sleep(_DOWN_S)
+    await bed.radio("plug", number=0)
+    await bluez.powered("hci0")
+
+
+async def _rfkill(_: Bed) -> None:
+    [switch] = [each for each in _RFKILL.iterdir() if (each / "name").read_text().strip() == "hci0"]
+    (switch / "soft").write_text("1")
+    await asyncio.sleep(_DOWN_S)
+    (switch / "soft").write_text("0")
+    # bluetoothd leaves an adapter off that rfkill turned off; its user turns it on again.
+    await bluez.set_powered("hci0", on=True)
+    await bluez.powered("hci0")
+
+
+async def _other_discovery(_: Bed) -> None:
+    await bluez.run("bluetoothctl", "--timeout", f"{_DOWN_S:.0f}", "scan", "le")
+
+
+def _refused(legacy: int, extended: int) -> Callable[[Bed], Awaitable[None]]:
+    """The controller refuses a command for a while; a restart of bluetoothd makes the radio need it."""
+
+    async def happen(bed: Bed) -> None:
+        opcode = extended if bed.kind == "extended" else legacy
+        await bed.radio("fail", number=0, opcode=opcode, status="COMMAND_DISALLOWED")
+        await bluez.run("systemctl", "restart", "bluetooth")
+        await bluez.powered("hci0")
+        await asyncio.sleep(_DOWN_S)
+        await bed.radio("heal", number=0)
+
+    return happen
+
+
+async def _dbus(_: Bed) -> None:
+    await bluez.run("systemctl", "restart", "dbus")
+    await bluez.run("systemctl", "restart", "bluetooth")
+    await bluez.powered("hci0")
+
+
+FAULTS = (
+    Fault("bluetoothd restarted", _restart),
+    Fault("bluetoothd stopped for a while", _stop),
+    Fault("bluetoothd killed", _kill),
+    Fault("adapter switched off and on", _power),
+    Fault("adapter unplugged and back", _unplug),
+    Fault("radio blocked by rfkill", _rfkill),
+    Fault("another program's discovery", _other_discovery),
+    Fault("advertising refused for a while", _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE)),
+    Fault("scanning refused for a while", _refused(_LEGACY_SCAN, _EXTENDED_SCAN)),
+    Fault("dbus-daemon restarted", _dbus),
+)
+"""The restart of dbus-daemon comes last: other services of the guest may not survive it."""

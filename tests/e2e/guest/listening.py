@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bare bleak scanner in each mode: what bzd's own scanner is measured against."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from bleak import BleakScanner
+from bleak.args.bluez import BlueZScannerArgs, OrPattern
+from bleak.assigned_numbers import AdvertisementDataType
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+
+SERVICE = "0000fd6f-0000-1000-8000-00805f9b34fb"
+"""UUID of GAEN's service."""
+
+MODES = ("unfiltered", "active", "passive", "full")
+"""`unfiltered` is bleak's default, `full` a monitor that matches nothing, started first, and an active scan."""
+
+_Callback = Callable[[BLEDevice, AdvertisementData], None]
+_Pattern = tuple[int, AdvertisementDataType, bytes]
+_FLAGS = AdvertisementDataType.FLAGS
+_USUAL_FLAGS = (0x02, 0x04, 0x06, 0x1A)
+_NOTHING = OrPattern(0, _FLAGS, b"\x77")
+_UNKNOWN_DBM = -127
+"""BlueZ's RSSI of a device at the end of a scan, which bleak hands on with the last payload."""
+
+
+def proximity_data(payload: bytes, flags: int = 0x1A) -> bytes:
+    """Advertising data of GAEN (Bluetooth Specification 1.2): flags, service UUID, service data."""
+    return bytes([2, 0x01, flags, 3, 0x03, 0x6F, 0xFD, 3 + len(payload), 0x16, 0x6F, 0xFD]) + payload
+
+
+class Listening:
+    """Listens while it is entered.
+
+    Attributes:
+        rssi: dBm of each callback, by address.
+        payloads: GAEN's service data of each callback, by address.
+    """
+
+    def __init__(self, mode: str, adapter: str) -> None:
+        self.rssi: dict[str, list[int]] = defaultdict(list)
+        self.payloads: dict[str, list[bytes]] = defaultdict(list)
+        self._scanners = _scanners(mode, adapter, self._found)
+
+    @property
+    def callbacks(self) -> int:
+        """How many reports arrived."""
+        return sum(len(samples) for samples in self.rssi.values())
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+        self.rssi.clear()
+        self.payloads.clear()
+
+    async def __aenter__(self) -> Self:
+        for scanner in self._scanners:
+            await scanner.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        for scanner in reversed(self._scanners):
+            await scanner.stop()
+
+    def _found(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+        if advertisement.rssi != _UNKNOWN_DBM:
+            self.rssi[device.address].append(advertisement.rssi)
+            self.payloads[device.address].append(advertisement.service_data.get(SERVICE, b""))
+
+
+def _scanners(mode: str, adapter: str, found: _Callback) -> list[BleakScanner]:
+    """The scanners of bleak for a mode, in the order in which they must be started."""
+    plain: BlueZScannerArgs = {"adapter": adapter}
+    match mode:
+        case "unfiltered":
+            return [BleakScanner(found, bluez=plain)]
+        case "active":
+            return [BleakScanner(found, service_uuids=[SERVICE], bluez=plain)]
+        case "passive":
+            # Since 5.69 BlueZ compares service data where it no longer stands (bluez#652), so flags must do.
+            patterns: list[OrPattern | _Pattern] = [OrPattern(0, _FLAGS, bytes([flags])) for flags in _USUAL_FLAGS]
+            return [BleakScanner(found, scanning_mode="passive", bluez={**plain, "or_patterns": patterns})]
+        case "full":
+            monitor = BleakScanner(_ignore, scanning_mode="passive", bluez={**plain, "or_patterns": [_NOTHING]})
+            return [monitor, *_scanners("active", adapter, found)]
+    raise ValueError(mode)
+
+
+def _ignore(_: BLEDevice, __: AdvertisementData) -> None:
+    """The monitor is there for what it makes the kernel do."""

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of what a controller hears reaches a program, and what that costs: one measurement, one row of a table."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple, Protocol
+
+from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.cpu import Usage
+from tests.e2e.guest.listening import proximity_data
+
+INTERVAL_S = 0.25
+"""Time between two adverts of a badge, as GAEN asks for (Bluetooth Specification 1.2: 200 to 270 ms)."""
+JITTER_DB = 3
+"""So much do the RSSI of a badge that lies still differ at least; Linux's threshold of 8 dB swallows it."""
+_SETTLE_S = 3.0
+"""Seconds of silence before and after, so that every report that was on its way has arrived when it is counted."""
+_KEPT = 0.95
+"""Part of what was heard that must arrive in the full mode. bluetoothd signals a device once per turn of its main
+loop: on a machine that stands still for longer than the interval, two reports of a device become one."""
+
+HEADER = (
+    *("mode", "duplicates by", "badges", "scan", "heard", "to the host", "to the program", "share"),
+    *("per badge and minute", "program CPU %", "bluetoothd CPU %", "dbus-daemon CPU %"),
+)
+
+
+class Heard(Protocol):
+    """What every scanner counts."""
+
+    @property
+    def callbacks(self) -> int:
+        """Reports so far."""
+
+
+class Way(NamedTuple):
+    """A way of scanning: by which program, in which mode, against which filter of duplicates."""
+
+    name: str
+    duplicates: str
+    listen: Callable[[], AbstractAsyncContextManager[Heard]]
+
+
+class Row(NamedTuple):
+    """What a measurement found.
+
+    Attributes:
+        way: the way of scanning.
+        badges: how many there were.
+        heard: reports that came while the controller scanned.
+        delivered: of these, handed to the host, and not held back by the filter of duplicates.
+        callbacks: reports that reached the program.
+        seconds: how long the badges were there.
+        settings: how the kernel made the controller scan.
+        usage: processor time.
+    """
+
+    way: Way
+    badges: int
+    heard: int
+    delivered: int
+    callbacks: int
+    seconds: float
+    settings: str
+    usage: Usage
+
+    def cells(self) -> tuple[object, ...]:
+        """As the table shows it."""
+        share = self.callbacks / self.heard if self.heard else 0.0
+        per_minute = self.callbacks / self.badges / self.seconds * 60
+        busy = [self.usage.percent(name) for name in ("python", "bluetoothd", "dbus-daemon")]
+        counted = (self.heard, self.delivered, self.callbacks, f"{share:.1%}", f"{per_minute:.1f}")
+        return (self.way.name, self.way.duplicates, self.badges, self.settings, *counted, *busy)
+
+
+def check_full(bed: Bed, row: Row) -> None:
+    """Check that the full mode lost next to nothing and invented nothing."""
+    passed = _KEPT * row.heard <= row.callbacks <= row.heard
+    what = f"{row.way.name} hears {row.badges} badges whole (filter by {row.way.duplicates})"
+    bed.check(what, passed, f"{row.callbacks} of {row.heard}")
+
+
+async def measure(bed: Bed, way: Way, badges: int, listen_s: float) -> Row:
+    """Let so many badges be there for so many seconds, and count."""
+    async with way.listen() as heard:
+        await asyncio.sleep(_SETTLE_S)
+        before, callbacks, started, usage = await bed.controller(), heard.callbacks, time.monotonic(), Usage()
+        data = proximity_data(os.urandom(18)).hex() + "{:04x}"
+        await bed.radio("crowd", number=badges, data=data, interval=INTERVAL_S, dbm=-70, jitter_db=JITTER_DB)
+        await asyncio.sleep(listen_s)
+        usage.stop()
+        during, seconds = await bed.controller(), time.monotonic() - started
+        await bed.radio("clear")
+        await asyncio.sleep(_SETTLE_S)
+        after, callbacks = await bed.controller(), heard.callbacks - callbacks
+    counted = (after["heard"] - before["heard"], after["reports"] - before["reports"])
+    return Row(way, badges, *counted, callbacks, seconds, _settings(during["scan"]), usage)
+
+
+def _settings(scan: Mapping[str, Any]) -> str:
+    if "window_ms" not in scan:
+        return "none"
+    kind = "active" if scan["active"] else "passive"
+    return f"{kind} {scan['window_ms']:g}/{scan['interval_ms']:g} ms, filter {'on' if scan['filter'] else 'off'}"

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one scenario in a process of its own: `python -m tests.e2e.guest.one smoke/legacy [after_cut]`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import traceback
+
+from tests.e2e.guest.bed import Bed
+
+
+async def main(title: str, part: str = "run") -> int:
+    """Run the scenario, or its part after a power cut; returns the number of checks that failed, at most 1."""
+    bed = Bed(title)
+    try:
+        module = importlib.import_module(f"tests.e2e.scenarios.{title.partition('/')[0]}")
+        await getattr(module, part)(bed)
+    except Exception as error:  # noqa: BLE001  whatever happens is the scenario's failure
+        traceback.print_exc()
+        bed.check("runs to its end", passed=False, detail=f"{type(error).__name__}: {error}")
+    finally:
+        await bed.stop()
+    return min(bed.failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever happens to bluetoothd, the adapter or the bus, the radio is back within 5 s, under an ID never used."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+
+from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.eavesdropper import Intercept
+from tests.e2e.guest.faults import FAULTS, Fault
+from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.own import OwnRadio
+
+QUICK = False
+LIMIT_S = 600.0
+
+_BACK_S = 5.0
+_PATIENCE_S = 45.0
+_NEIGHBOUR = "1A:00:00:00:00:01"
+
+
+async def run(bed: Bed) -> None:
+    """Run it."""
+    await bed.start(1)
+    data = proximity_data(bytes(20)).hex()
+    await bed.radio("beacon", address=_NEIGHBOUR, data=data, interval=0.2, jitter_db=4, kind="CONNECTABLE")
+    async with OwnRadio("hci0", "full") as radio:
+        rows = [(fault.name, *await _survive(bed, radio, fault)) for fault in FAULTS]
+    bed.table(f"Seconds until the radio is back, {bed.kind} controller", ("after", "seconds", "restarts seen"), rows)
+    caught = Intercept.of(await bed.radio("on_air"), 0)
+    bed.check("no address outlives its ID", not caught.linked(), caught.linked() or len(caught.payloads))
+    bed.check("no ID has two addresses", not caught.followed(), caught.followed() or len(caught.addresses))
+    bed.check("the public address is never on air", caught.types <= {"random"}, ", ".join(sorted(caught.types)))
+
+
+async def _survive(bed: Bed, radio: OwnRadio, fault: Fault) -> tuple[str, int]:
+    """Let a fault happen; the seconds until the radio was whole again, and how many losses it has noticed so far."""
+    before = await _on_air(bed)
+    await fault.happen(bed)
+    heard = len(radio.heard)
+    try:
+        seconds = await radio.until(lambda: _whole(radio, heard), _PATIENCE_S)
+    except TimeoutError as error:
+        traceback.print_exc()
+        bed.check(f"{fault.name}: back", passed=False, detail=error)
+        return "never", radio.state.restarts
+    bed.check(f"{fault.name}: back within {_BACK_S:g} s", seconds <= _BACK_S, f"{seconds:.1f} s")
+    await asyncio.sleep(0.5)
+    after = await _on_air(bed)
+    kept = fault.name == "another program's discovery"
+    bed.check(f"{fault.name}: {'the' if kept else 'a new'} ID is on air", (after == before) is kept and bool(after))
+    return f"{seconds:.1f}", radio.state.restarts
+
+
+def _whole(radio: OwnRadio, heard: int) -> bool:
+    state = radio.state
+    return state.advertising and state.scanning and len(radio.heard) > heard + 1 and not state.troubles
+
+
+async def _on_air(bed: Bed) -> list[str]:
+    """What the controller advertises now."""
+    stats = await bed.controller()
+    shown: list[str] = stats["advertising"]
+    return shown

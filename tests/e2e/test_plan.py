@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of the test bed names what it runs, and says in its last line what became of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import plan
+from tests.e2e.host.verdict import Verdict
+
+RUN = Path(__file__).resolve().with_name("run")
+
+
+def test_every_scenario_says_what_it_proves() -> None:
+    """Each scenario has a sentence, a time limit and a kind of controller that exists."""
+    for scenario in plan.scenarios():
+        assert scenario.proves.endswith("."), scenario.name
+        assert scenario.limit_s > 0
+        assert scenario.kind in plan.KINDS
+
+
+def test_quick_is_a_part_of_all() -> None:
+    """A quick run has the smoke test first, legacy controllers only, and nothing that a full run lacks."""
+    quick, everything = plan.select([], everything=False), plan.select([], everything=True)
+    assert quick[0].title == "smoke/legacy"
+    assert {scenario.kind for scenario in quick} == {"legacy"}
+    assert set(quick) < set(everything)
+
+
+def test_only() -> None:
+    """A scenario is named alone or with a kind of controller; an unknown name is an error that lists the known."""
+    assert [each.title for each in plan.select(["smoke"], everything=True)] == ["smoke/legacy", "smoke/extended"]
+    assert [each.title for each in plan.select(["smoke/extended"], everything=False)] == ["smoke/extended"]
+    slow = next(each for each in plan.scenarios() if not each.quick)
+    assert [each.title for each in plan.select([slow.name], everything=False)] == [f"{slow.name}/legacy"]
+    with pytest.raises(ValueError, match=r"no scenario smok \(there are .*smoke"):
+        plan.select(["smok"], everything=False)
+
+
+def test_the_verdict_counts_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """PASS, FAIL and SKIP lines are counted, others only printed, and the status follows from the failures."""
+    verdict = Verdict()
+    for line in ("PASS a: b", "SKIP a: c (why)", "some text", "PASSAGE"):
+        verdict.line("trixie", line)
+    assert (verdict.summary(), verdict.status) == ("1 passed, 0 failed, 1 skipped", 0)
+    verdict.line("trixie", "FAIL a: d")
+    assert (verdict.summary(), verdict.status) == ("1 passed, 1 failed, 1 skipped", 1)
+    assert "trixie: FAIL a: d" in capsys.readouterr().out
+
+
+def test_listing_needs_no_guest() -> None:
+    """`run --list` names the scenarios without root and qemu."""
+    done = subprocess.run([sys.executable, RUN, "--list"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("smoke/legacy: ")
+
+
+def test_without_its_programs_it_is_skipped() -> None:
+    """Without qemu and the rest it names the packages, says that it is skipped, counts that, and is no failure."""
+    code = "import runpy, sys; sys.argv[:] = sys.argv[1:]; import shutil; shutil.which = lambda *_: None; "
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-c", code, str(RUN), "--only", "smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert lines[0].startswith("skipped: not installed here: ")
+    assert "qemu-system-x86" in lines[0]
+    assert lines[-1] == "0 passed, 0 failed, 1 skipped"
+
+
+def test_the_radio_needs_the_standard_library_alone() -> None:
+    """The virtual radio imports nothing that must be installed."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import tests.e2e.vhci.__main__; print(*sys.modules)"
+    root = str(RUN.parents[2])
+    done = subprocess.run([sys.executable, "-I", "-c", code, root], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    allowed = {*sys.stdlib_module_names, "tests", "__main__", "sitecustomize", "usercustomize", "_virtualenv"}
+    foreign = {name for name in loaded - allowed if not _from_site(name)}
+    assert not foreign
+
+
+def _from_site(name: str) -> bool:
+    """Whether a module was loaded by a .pth file of the environment and not by the program."""
+    return name.startswith("_") and importlib.util.find_spec(name) is not None

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small org.bluez on a private bus: what bzd uses of bluetoothd, with the refusals and habits that were measured.
+
+It follows BlueZ 5.66 to 5.82 where a test depends on it: a legacy controller refuses to advertise while anything
+scans; the kernel takes back no advertisement while the adapter is off, and sends what it holds when it is on again; a
+client that leaves the bus takes its advertisements, monitors and discovery with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+PATH = "/org/bluez/hci0"
+ADAPTER, ADVERTISING = "org.bluez.Adapter1", "org.bluez.LEAdvertisingManager1"
+MONITORS, DEVICE = "org.bluez.AdvertisementMonitorManager1", "org.bluez.Device1"
+_PROPERTIES, _MANAGER = "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager"
+_DBUS = "org.freedesktop.DBus"
+
+Owned = tuple[str, str]
+"""Unique bus name of a client and the path of its object."""
+
+
+class FakeBluez:
+    """One adapter, hci0.
+
+    Attributes:
+        adapter: properties of Adapter1, D-Bus signature and value.
+        monitors_offered: whether the experimental AdvertisementMonitorManager1 is there.
+        legacy: whether advertising is refused while anything scans.
+        refuse: method name to the D-Bus error that it is answered with.
+        log: names of the methods that were called and not refused, in order.
+        adverts: the properties of what is registered, by owner.
+        aired: service data of every advertisement that ever went on air, revivals included, in order.
+        kernel: what the kernel would send, by owner; it may outlive `adverts`.
+        linked: pairs of payloads, the second of which was put into the place, and on the address, of the first.
+        monitors: patterns by owner.
+        powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
+        filters: discovery filter of each client that has set one.
+        discovering: clients with a discovery session.
+    """
+
+    def __init__(self, *, monitors_offered: bool = True, legacy: bool = True) -> None:
+        self.adapter: dict[str, tuple[str, Any]] = {
+            "Address": ("s", "00:11:22:33:44:55"),
+            "Powered": ("b", True),
+            "Discoverable": ("b", False),
+            "Discovering": ("b", False),
+            "Roles": ("as", ["central", "peripheral"]),
+        }
+        self.present = True
+        self.monitors_offered = monitors_offered
+        self.legacy = legacy
+        self.refuse: dict[str, str] = {}
+        self.log: list[str] = []
+        self.adverts: dict[Owned, dict[str, Any]] = {}
+        self.aired: list[bytes] = []
+        self.kernel: dict[Owned, bytes] = {}
+        self.linked: list[tuple[bytes, bytes]] = []
+        self.monitors: dict[Owned, Any] = {}
+        self.filters: dict[str, dict[str, Any]] = {}
+        self.discovering: set[str] = set()
+        self.devices: dict[str, dict[str, Variant]] = {}
+        self.others = 0
+        self.powers_up_when_asked = False
+        self._hanging = False
+        self._bus: MessageBus | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def bus(self) -> MessageBus:
+        """Its connection."""
+        assert self._bus is not None
+        return self._bus
+
+    async def start(self) -> None:
+        """Take the name org.bluez with nothing registered, as a fresh bluetoothd."""
+        self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        self.bus.add_message_handler(self._handle)
+        rule = f"type='signal',sender='{_DBUS}',member='NameOwnerChanged'"
+        await self.bus.call(
+            Message(destination=_DBUS, path="/", interface=_DBUS, member="AddMatch", signature="s", body=[rule])
+        )
+        await self.bus.request_name("org.bluez")
+
+    async def stop(self) -> None:
+        """Leave the bus, as a killed bluetoothd; everything that was registered is gone."""
+        bus, self._bus = self.bus, None
+        bus.disconnect()
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # the library leaves it bare
+        for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering, self.devices):
+            owned.clear()
+
+    async def tell(self, client: str, path: str, interface: str, member: str, *, tx_power: int | None = None) -> None:
+        """Call a client's object; with a tx power, set it as BlueZ does where the controller chose one."""
+        told = [] if tx_power is None else ["org.bluez.LEAdvertisement1", "TxPower", Variant("n", tx_power)]
+        message = Message(
+            destination=client, path=path, interface=interface, member=member, signature="ssv" * bool(told), body=told
+        )
+        reply = await self.bus.call(message)
+        assert reply is not None
+        assert reply.message_type is MessageType.METHOD_RETURN, reply.body
+
+    def hang(self) -> None:
+        """Answer nothing any more, as a stopped process."""
+        self._hanging = True
+
+    async def power(self, *, on: bool) -> None:
+        """Switch the adapter; what is still registered comes back on air by itself when it goes on."""
+        self.discovering.clear()
+        self._change({"Powered": on, "Discovering": False})
+        if on:
+            self.aired += self.kernel.values()
+        await asyncio.sleep(0)
+
+    def set_adapter(self, **values: Any) -> None:
+        """Change properties of the adapter, as another program would."""
+        self._change(values)
+
+    def unplug(self) -> None:
+        """Take the adapter away."""
+        self.present = False
+        for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering):
+            owned.clear()
+        self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [PATH, [ADAPTER, ADVERTISING, MONITORS]])
+
+    def plug(self) -> None:
+        """Bring it back."""
+        self.present = True
+        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [PATH, self._interfaces()])
+
+    def end_discovery(self) -> None:
+        """Let every discovery end, as BlueZ does when the kernel says so, and tell only by the property."""
+        self.discovering.clear()
+        self._change({"Discovering": False})
+
+    def other_advertises(self, number: int) -> None:
+        """Let another program have so many advertisements."""
+        self.others = number
+        self._instances()
+
+    def report(self, address: str, rssi: int, data: Mapping[str, bytes], **more: Variant) -> None:
+        """Receive a report: a new device is an object that appears, a known one a change of its properties."""
+        path = f"{PATH}/dev_{address.replace(':', '_')}"
+        changed = {
+            "RSSI": Variant("n", rssi),
+            "ServiceData": Variant("a{sv}", {uuid: Variant("ay", raw) for uuid, raw in data.items()}),
+            **more,
+        }
+        if path in self.devices:
+            self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, []])
+            return
+        self.devices[path] = {
+            "Address": Variant("s", address),
+            "AddressType": Variant("s", "random"),
+            "Alias": Variant("s", address.replace(":", "-")),
+            "Adapter": Variant("o", PATH),
+            "UUIDs": Variant("as", list(data)),
+            **changed,
+        }
+        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, {DEVICE: self.devices[path]}])
+
+    def change_device(self, address: str, changed: dict[str, Variant], gone: list[str]) -> None:
+        """Change properties of a known device without a report, for example forget its RSSI."""
+        path = f"{PATH}/dev_{address.replace(':', '_')}"
+        self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, gone])
+
+    def _change(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            self.adapter[name] = ("b", value)
+        changed = {name: Variant("b", value) for name, value in values.items()}
+        self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
+
+    def _instances(self) -> None:
+        changed = {"ActiveInstances": Variant("y", len(self.adverts) + self.others)}
+        self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADVERTISING, changed, []])
+
+    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
+        self.bus.send(
+            Message(
+                message_type=MessageType.SIGNAL,
+                path=path,
+                interface=interface,
+                member=member,
+                signature=signature,
+                body=body,
+            )
+        )
+
+    def _interfaces(self) -> dict[str, dict[str, Variant]]:
+        found = {
+            ADAPTER: {name: Variant(*pair) for name, pair in self.adapter.items()},
+            ADVERTISING: {"ActiveInstances": Variant("y", len(self.adverts) + self.others)},
+        }
+        if self.monitors_offered:
+            found[MONITORS] = {"SupportedMonitorTypes": Variant("as", ["or_patterns"])}
+        return found
+
+    def _handle(self, message: Message) -> Message | bool | None:
+        if message.message_type is MessageType.SIGNAL and message.member == "NameOwnerChanged":
+            name, _old, new = message.body
+            if not new:
+                self._gone(name)
+            return None
+        if message.message_type is not MessageType.METHOD_CALL:
+            return None
+        if self._hanging:
+            return True
+        if message.interface == _MANAGER:
+            objects = {PATH: self._interfaces()} if self.present else {}
+            return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
+        if not self.present or message.path != PATH:
+            return Message.new_error(message, f"{_DBUS}.Error.UnknownObject", "no such object")
+        if message.interface == _PROPERTIES:
+            return self._get_all(message)
+        task = asyncio.get_running_loop().create_task(self._answer(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    def _gone(self, client: str) -> None:
+        for owned in (self.adverts, self.kernel, self.monitors):
+            for key in [key for key in owned if key[0] == client]:
+                del owned[key]
+        self.discovering.discard(client)
+
+    def _get_all(self, message: Message) -> Message | bool:
+        found = self._interfaces().get(message.body[0])
+        if found is None:
+            return Message.new_error(message, f"{_DBUS}.Error.InvalidArgs", f"No such interface '{message.body[0]}'")
+        answer = Message.new_method_return(message, "a{sv}", [found])
+        if self.powers_up_when_asked and message.body[0] == ADAPTER:
+            self.powers_up_when_asked = False
+            self.bus.send(answer)
+            self._change({"Powered": True})
+            return True
+        return answer
+
+    async def _answer(self, message: Message) -> None:
+        member, sender = message.member or "", message.sender or ""
+        error = self.refuse.get(member) or await self._do(member, sender, message.body)
+        if error:
+            self.bus.send(Message.new_error(message, error, "refused"))
+        else:
+            self.log.append(member)
+            self.bus.send(Message.new_method_return(message))
+
+    async def _do(self, member: str, sender: str, body: list[Any]) -> str:
+        """Carry out a method; return the D-Bus error that it ends with, or an empty text."""
+        if member == "UnregisterAdvertisement":
+            known = self.adverts.pop((sender, body[0]), None) is not None
+            if self.adapter["Powered"][1]:
+                self.kernel.pop((sender, body[0]), None)
+            self._instances()
+            return "" if known else "org.bluez.Error.DoesNotExist"
+        if not self.adapter["Powered"][1] and not member.startswith("Unregister"):
+            return "org.bluez.Error.NotReady"
+        if member == "RegisterAdvertisement":
+            return await self._register_advertisement(sender, body[0])
+        if member == "RegisterMonitor" and self.monitors_offered:
+            return await self._register_monitor(sender, body[0])
+        return self._do_now(member, sender, body)
+
+    def _do_now(self, member: str, sender: str, body: list[Any]) -> str:
+        if member == "UnregisterMonitor" and self.monitors_offered:
+            return "" if self.monitors.pop((sender, body[0]), None) else "org.bluez.Error.DoesNotExist"
+        if member == "SetDiscoveryFilter":
+            self.filters[sender] = {name: value.value for name, value in body[0].items()}
+            return ""
+        if member == "StartDiscovery":
+            if sender in self.discovering:
+                return "org.bluez.Error.InProgress"
+            self.discovering.add(sender)
+            self._change({"Discovering": True})
+            return ""
+        if member == "StopDiscovery":
+            if sender not in self.discovering:
+                return "org.bluez.Error.Failed"
+            self.discovering.discard(sender)
+            self._change({"Discovering": bool(self.discovering)})
+            return ""
+        return f"{_DBUS}.Error.UnknownMethod"
+
+    async def _register_advertisement(self, sender: str, path: str) -> str:
+        if self.legacy and (self.discovering or self.monitors):
+            return "org.bluez.Error.Failed"
+        shown = await self._ask(sender, path, _PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
+        self.adverts[sender, path] = {name: value.value for name, value in shown.items()}
+        data = _service_data(self.adverts[sender, path])
+        self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
+        self.kernel = {(sender, path): data}
+        self.aired += [data] if data else []
+        self._instances()
+        return ""
+
+    async def _register_monitor(self, sender: str, root: str) -> str:
+        objects = await self._ask(sender, root, _MANAGER, "GetManagedObjects", "", [])
+        found = [
+            interfaces["org.bluez.AdvertisementMonitor1"]["Patterns"].value
+            for interfaces in objects.values()
+            if "org.bluez.AdvertisementMonitor1" in interfaces
+        ]
+        self.monitors[sender, root] = found
+        return ""
+
+    async def _ask(  # noqa: PLR0917  a D-Bus call has that many parts
+        self, client: str, path: str, interface: str, member: str, signature: str, body: list[Any]
+    ) -> Any:
+        reply = await self.bus.call(
+            Message(destination=client, path=path, interface=interface, member=member, signature=signature, body=body)
+        )
+        assert reply is not None
+        assert reply.message_type is MessageType.METHOD_RETURN, reply.body
+        return reply.body[0]
+
+
+def _service_data(shown: Mapping[str, Any]) -> bytes:
+    """The one service data or manufacturer data of an advertisement; nothing if it has neither."""
+    fields = shown.get("ServiceData") or shown.get("ManufacturerData") or {}
+    return b"".join(bytes(value.value) for value in fields.values())

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd record` and `bzd doctor` against the fake BlueZ, as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bzd.protocols import ad
+from bzd.traces import open_trace
+
+from .conftest import until
+from .fake_bluez import FakeBluez
+
+_ROOT = Path(__file__).resolve().parents[2]
+_UUID = ad.uuid_16(0xFD6F)
+_OTHER = ad.uuid_16(0xFEAA)
+_NEAR, _BEACON = "4A:00:00:00:00:01", "4A:00:00:00:00:02"
+
+
+class Call:
+    """A running `bzd`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def end(self) -> tuple[int, str, str]:
+        """Wait for it; exit code, stdout, stderr."""
+        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        return self.process.returncode or 0, out.decode(), err.decode()
+
+
+async def bzd(*words: object) -> Call:
+    """Start a command line."""
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-m", "bzd", *map(str, words)]
+    return Call(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, cwd=_ROOT))
+
+
+@asynccontextmanager
+async def bluez(**settings: bool) -> AsyncIterator[FakeBluez]:
+    """A fake BlueZ on the private bus."""
+    fake = FakeBluez(**settings)
+    await fake.start()
+    try:
+        yield fake
+    finally:
+        await fake.stop()
+
+
+async def _speak(fake: FakeBluez, seconds: float) -> None:
+    """A neighbour and a beacon of another kind, ten times a second."""
+    for number in range(int(seconds * 10)):
+        fake.report(_NEAR, -60 - number % 3, {_UUID: bytes(range(20))})
+        fake.report(_BEACON, -70, {_OTHER: b"\x10\x00" + bytes([number % 256])})
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.usefixtures("system_bus")
+@pytest.mark.parametrize("kind", ["jsonl", "btsnoop"])
+def test_what_is_heard_is_a_trace(tmp_path: Path, kind: str) -> None:
+    """Only proximity IDs are kept, with time, address and RSSI; the file is its owner's alone, and Ctrl-C ends it."""
+    path = tmp_path / f"walk.{kind}"
+
+    async def scenario() -> tuple[int, str, str]:
+        async with bluez() as fake:
+            call = await bzd("record", "-o", path)
+            await until(lambda: fake.discovering, 10)
+            await _speak(fake, 2.0)
+            call.process.send_signal(signal.SIGINT)
+            return await call.end()
+
+    code, out, err = asyncio.run(scenario())
+    assert (code, out) == (0, ""), err
+    heard = list(open_trace(str(path)))
+    assert {each.address for each in heard} == {_NEAR}
+    assert {each.rssi for each in heard} == {-60, -61, -62}
+    assert all(ad.parse(each.data).service_data == {_UUID: bytes(range(20))} for each in heard)
+    assert f"recorded {len(heard)} advertisements" in err
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = asyncio.run(_end("record", "-o", path))
+    assert (again[0], "exists" in again[2]) == (5, True)
+
+
+async def _end(*words: object) -> tuple[int, str, str]:
+    return await (await bzd(*words)).end()
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_all_keeps_the_others_too_and_says_what_that_means() -> None:
+    """To a pipe, for a given time."""
+
+    async def scenario() -> tuple[int, str, str]:
+        async with bluez() as fake:
+            call = await bzd("record", "-o", "-", "--all", "--duration", "4s")
+            await until(lambda: fake.discovering, 10)
+            await _speak(fake, 2.0)
+            return await call.end()
+
+    code, out, err = asyncio.run(scenario())
+    assert code == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert lines[0] == {"schema": "bzd.trace/1"}
+    assert {line["address"] for line in lines[1:]} == {_NEAR, _BEACON}
+    assert "everybody's devices" in err
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_a_full_disk_ends_it_cleanly(tmp_path: Path) -> None:
+    """The file holds whole records up to there; the error says how many."""
+    path = tmp_path / "walk.jsonl"
+
+    async def scenario() -> tuple[int, str, str]:
+        async with bluez() as fake:
+            limited = f"ulimit -f 2; exec {sys.executable} -m bzd record -o {path} --duration 20s"
+            pipe = asyncio.subprocess.PIPE
+            words = ("bash", "-c", f"trap '' XFSZ; {limited}")
+            call = Call(await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=pipe, cwd=_ROOT))
+            await until(lambda: fake.discovering, 10)
+            await _speak(fake, 4.0)
+            return await call.end()
+
+    code, _, err = asyncio.run(scenario())
+    assert code == 5, err
+    held = len(list(open_trace(str(path))))
+    assert f"holds the {held} advertisements" in err
+    assert held > 0
+    assert path.read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_without_a_bluetoothd_nothing_is_left(tmp_path: Path) -> None:
+    """A radio that cannot be had at the beginning is an error, and no file."""
+    code, _, err = asyncio.run(_end("record", "-o", tmp_path / "walk.jsonl"))
+    assert (code, "bluetoothd is not running" in err) == (12, True)
+    assert not (tmp_path / "walk.jsonl").exists()
+
+
+def _checks(words: str) -> dict[str, dict[str, str]]:
+    return {check["check"]: check for check in json.loads(words)["checks"]}
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_doctor_asks_bluetoothd(tmp_path: Path) -> None:
+    """Adapter, monitors and advertisements as BlueZ states them, a try to advertise, and faults that are made."""
+
+    async def scenario() -> list[dict[str, dict[str, str]]]:
+        found = []
+        async with bluez() as fake:
+            words = ("doctor", "--json", "--state", tmp_path)
+            found.append(_checks((await _end(*words, "--advertise"))[1]))
+            fake.set_adapter(Discoverable=True)
+            fake.other_advertises(1)
+            found.append(_checks((await _end(*words))[1]))
+            fake.unplug()
+            found.append(_checks((await _end(*words))[1]))
+        return found
+
+    good, bad, gone = asyncio.run(scenario())
+    for name in ("bluetoothd", "adapter", "address privacy", "advertising", "other advertisers", "sampling"):
+        assert good[name]["verdict"] == "ok", good[name]
+    assert good["advertising"]["text"] == "an advertisement was taken"
+    assert (bad["address privacy"]["verdict"], bad["other advertisers"]["verdict"]) == ("problem", "warning")
+    assert gone["adapter"]["verdict"] == "problem"

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files in systemd/: what systemd itself says of them, and that they agree with the program."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bzd import config
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "systemd"
+UNITS = ("bzd.service", "bzd-init.service")
+EXPOSURE_MAX = 0.3
+"""What `systemd-analyze security` may say at most; 252 says 0.2."""
+
+analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+
+
+def settings(name: str) -> dict[str, list[str]]:
+    """All assignments of a unit, by key."""
+    found: dict[str, list[str]] = {}
+    for line in (FOLDER / name).read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@analyze
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_understands_the_unit(name: str) -> None:
+    """No key is unknown and no value refused; that the program is not installed here is the one complaint."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", FOLDER / name], check=False, capture_output=True, text=True
+    )
+    complaints = [line for line in done.stderr.splitlines() if "bzd" in line and "is not executable" not in line]
+    assert complaints == []
+
+
+@analyze
+@pytest.mark.parametrize("name", UNITS)
+def test_exposure_is_small(name: str) -> None:
+    """The sandbox leaves open what the comments of the unit name, and no more."""
+    words = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(FOLDER / name)]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    level = re.search(rf"Overall exposure level for {name}: ([\d.]+)", done.stdout)
+    assert level, done.stderr
+    assert float(level[1]) <= EXPOSURE_MAX
+
+
+def test_the_service_is_as_promised() -> None:
+    """Own user, told when ready, watched, restarted for ever, no core files, the group may see the status."""
+    service = settings("bzd.service")
+    expected = {
+        "Type": "notify",
+        "User": "bzd",
+        "Restart": "always",
+        "StartLimitIntervalSec": "0",
+        "LimitCORE": "0",
+        "RuntimeDirectoryMode": "0750",
+        "StateDirectoryMode": "0700",
+        "CapabilityBoundingSet": "",
+        "RestrictAddressFamilies": "AF_UNIX",
+    }
+    assert {key: service[key] for key in expected} == {key: [value] for key, value in expected.items()}
+    assert "BZD_BOOT_ID=%b" in service["Environment"]
+    assert "DynamicUser" not in service
+    assert "time-sync.target" not in " ".join(service["After"] + service["Wants"])
+
+
+def test_the_store_is_made_once_and_by_the_badge() -> None:
+    """Only where there is none, by the user whose it is, before the service."""
+    first = settings("bzd-init.service")
+    assert first["ConditionPathExists"] == ["!/var/lib/bzd/store.sqlite"]
+    assert (first["User"], first["Before"]) == (["bzd"], ["bzd.service"])
+    assert first["ExecStart"] == ["/opt/bzd/bin/bzd init"]
+
+
+def test_the_example_is_what_bzd_config_prints(tmp_path: Path) -> None:
+    """Every option, its meaning and its default; `bzd config --toml` below the head of the file makes it anew."""
+    head, _, body = (FOLDER / "bzd.toml").read_text().partition("\n\n")
+    assert all(line.startswith("#") for line in head.splitlines())
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BZD_CONFIG": os.devnull}
+    words = [sys.executable, "-m", "bzd", "config", "--toml"]
+    shown = subprocess.run(words, check=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert body == shown.stdout
+
+
+def test_the_example_sets_nothing_but_defaults() -> None:
+    """Whoever copies it as it is has the same badge as without it."""
+    assert config.load(FOLDER / "bzd.toml").config == config.Config()
+    written = {
+        f"{section}.{key}"
+        for section, table in tomllib.loads((FOLDER / "bzd.toml").read_text()).items()
+        for key in table
+    }
+    assert written == {setting.name for setting in config.load().settings()}
+
+
+def test_the_wheel_carries_them() -> None:
+    """`bzd install-service` of an installed bzd finds them within the package."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["force-include"] == {"systemd": "bzd/systemd"}
+    assert "/systemd" in build["targets"]["sdist"]["include"]
