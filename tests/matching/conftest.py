@@ -60,7 +60,7 @@ class Cases:
         count = int((end - start) / period)
         for number in range(count + 1):
             time = start + number * period
-            begun = start + (time - start) // rotation * rotation
+            begun = start + min(time - start, end - start - 1) // rotation * rotation
             (rolling_id,) = gaen.PROTOCOL.rolling_ids(key.key, int(begun // 600), 1)
             aem = gaen.seal(key.key, rolling_id, gaen.Metadata(Cases.tx_power))
             yield Sighting(time, "gaen", rolling_id, aem, rssi)
