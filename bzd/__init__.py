@@ -15,3 +15,5 @@ tracker sums sightings into `Contact`; the store seals contacts. An arrow may on
 """
 
 __version__ = "0.1.0"
+__date__ = "2026-11-23"
+"""The day this version was written: a clock that shows an earlier one is wrong."""

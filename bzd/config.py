@@ -192,7 +192,8 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfi
 
 def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        # With the byte order mark that some editors of Windows begin a file with.
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:

@@ -20,7 +20,8 @@ from bzd.proximity.tracker import Tracker
 
 _IDLE_S = 1.0
 """Seconds of data time after which an advertisement without a proximity ID tells the tracker the time. It decides only
-when a closed contact is handed out, and a second is soon enough for whoever watches them appear."""
+when a closed contact is handed out, and a second is soon enough for whoever watches them appear. The time told is one
+that two reports of different times have reached: a single wild time stamp ends nobody's contact."""
 
 
 _Fields = tuple[float, str, bytes, bytes, int, str, str | None]
@@ -72,31 +73,38 @@ class Pipeline:
         self.tracker = Tracker(config.proximity, Ranging(config.ranging), scan_period_s=period)
         self.counts = PipelineCounts()
         self._own_ids = own_ids
+        self._times = -inf, -inf, -inf
 
     def feed(self, advertisements: Iterable[Advertisement]) -> Iterator[Contact]:
         """Yield each contact as it closes; the advertisements are taken one by one, as the contacts are asked for."""
         # One flat loop on local names: it runs for every report, and most carry an ID whose payload is known already.
         counts, own_ids = self.counts, self._own_ids
         feed, advance = self.tracker.feed, self.tracker.advance
-        told = latest = -inf if counts.last is None else counts.last
-        for time, address, address_type, rssi, data, _ in advertisements:
-            counts.reports += 1
-            if time > latest:
-                counts.last = latest = time
-                if counts.first is None:
-                    counts.first = time
-            identifiers = recognise(data)
-            if not identifiers:
-                if time - told > _IDLE_S:
-                    told = time
-                    yield from advance(time)
-                continue
-            for protocol, rolling_id, metadata in identifiers:
-                counts.recognised += 1
-                if rssi is None or rolling_id in own_ids or not plausible_rssi(rssi):
-                    self._refuse(rssi)
-                elif closed := feed(_sighting((time, protocol, rolling_id, metadata, rssi, address, address_type))):
-                    yield from closed
+        told, before, now = self._times
+        latest = -inf if counts.last is None else counts.last
+        try:
+            for time, address, address_type, rssi, data, _ in advertisements:
+                counts.reports += 1
+                if time > latest:
+                    counts.last = latest = time
+                    if counts.first is None:
+                        counts.first = time
+                if time != now:
+                    before, now = now, time
+                identifiers = recognise(data)
+                if not identifiers:
+                    if time - told > _IDLE_S and (sure := min(before, time)) - told > _IDLE_S:
+                        told = sure
+                        yield from advance(sure)
+                    continue
+                for protocol, rolling_id, metadata in identifiers:
+                    counts.recognised += 1
+                    if rssi is None or rolling_id in own_ids or not plausible_rssi(rssi):
+                        self._refuse(rssi)
+                    elif closed := feed(_sighting((time, protocol, rolling_id, metadata, rssi, address, address_type))):
+                        yield from closed
+        finally:
+            self._times = told, before, now
 
     def _refuse(self, rssi: int | None) -> None:
         """Count an identifier that is not used, by the reason that comes first in the counters."""

@@ -184,3 +184,33 @@ def test_any_advertisements_are_taken(stream: list[Advertisement]) -> None:
     assert counts.reports == len(stream)
     assert counts.sightings == tracked.sightings
     assert sum(contact.sightings for contact in contacts) == tracked.contact_sightings
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    wild=st.dictionaries(st.integers(1, len(HEARD) - 1), st.floats(0.0, 1e10), max_size=8),
+    together=st.integers(1, 3),
+    one_by_one=st.booleans(),
+)
+def test_wild_times_of_foreign_devices_change_no_contact(
+    wild: dict[int, float], together: int, *, one_by_one: bool
+) -> None:
+    """A foreign report of any time between the others, or several of one time, ends and splits nothing."""
+    mixed: list[Advertisement] = []
+    for index, advertisement in enumerate(HEARD):
+        mixed += [Advertisement(wild[index], "", None, -50, FOREIGN)] * together if index in wild else []
+        mixed.append(advertisement)
+    pipeline = Pipeline(Config())
+    pieces = ([each] for each in mixed) if one_by_one else [mixed]
+    contacts = [contact for piece in pieces for contact in pipeline.feed(piece)] + pipeline.finish()
+    assert sorted(contacts, key=repr) == sorted(WHOLE, key=repr)
+    assert pipeline.tracker.counts.clock_steps_back == 0
+
+
+def test_a_wild_time_does_not_keep_contacts_from_closing() -> None:
+    """After a foreign report from far in the future, the foreign reports of the present close contacts as before."""
+    pipeline = Pipeline(Config())
+    stream = [_advertisement(second) for second in range(60)]
+    stream.append(Advertisement(START + 1e9, "", None, -50, FOREIGN))
+    stream += [Advertisement(START + 60 + second, "", None, -50, FOREIGN) for second in range(420)]
+    assert [contact.sightings for contact in pipeline.feed(stream)] == [60]

@@ -10,8 +10,34 @@ not before, so that `bzd --help` starts at once::
     failure   exceptions into messages
     options   options that commands share: state, configuration, identities, times
     output    messages, JSON, CSV, tables
+
+A contact in JSON (`bzd.contact/1` as a line of JSON Lines, in the list `contacts` of `bzd.contacts/1`) has::
+
+    protocol     name, such as gaen
+    rolling_id   hex
+    metadata     hex, or ""
+    start, end   first and last sighting, RFC 3339 UTC with milliseconds and Z
+    duration_s   seconds of presence, absences left out
+    near_s       seconds within the configured distance
+    sightings    how many
+    rssi_max     strongest, dBm
+    rssi_mean    mean of the scan instances' means weighted by sightings, dBm
+    distance_m   estimated typical distance in metres, or null
+    synced       whether the clock was known to be right
+    scans        list of [offset_s, seconds, sightings, mean RSSI, strongest RSSI]; not in CSV
+    store        label of the store; only where several stores are read
+
+`bzd config --json` is `bzd.config/1`: `settings`, a list of objects with `name`, `value`, `origin` and `meaning`.
 """
 
-from bzd.cli.entry import main, run
+import sys
+from typing import NoReturn
 
-__all__ = ["main", "run"]
+
+def main() -> NoReturn:
+    """Entry point of `bzd`: run the process's command line and exit."""
+    try:
+        from bzd.cli import entry  # noqa: PLC0415  so that Ctrl-C while it loads is no traceback either
+    except KeyboardInterrupt:
+        sys.exit(130)
+    entry.main()

@@ -31,12 +31,13 @@ def selection_options(command: F) -> F:
     epilog=options.examples(
         "bzd contacts --since 24h",
         "bzd contacts --since 2020-06-11 --until 2020-06-11 --min-duration 5m",
-        "bzd contacts --state ward3.bzd --state ward4.bzd --identity admin.key --jsonl",
+        "bzd contacts *.bzd --identity admin.key --jsonl",
     )
 )
 @selection_options
 @click.option("--ids", is_flag=True, help="Show protocols and rolling IDs in the table.")
 @options.form_options(json="One JSON object.", jsonl="JSON Lines, one contact a line.", csv="CSV, without the scans.")
+@options.stores_argument
 @options.states_option
 @options.identity_options
 @options.config_options
@@ -44,9 +45,10 @@ def selection_options(command: F) -> F:
 def contacts(  # noqa: PLR0913  one argument an option
     ctx: click.Context, *, since: float | None, until: float | None, min_duration: float, ids: bool, form: str | None
 ) -> None:
-    """Show the contacts in the store, oldest first.
+    """Show the contacts in a store, or in several as one, oldest first.
 
-    Times without a zone are local, as in the table; --json, --jsonl and --csv give UTC.
+    Times without a zone are local, as in the table; --json, --jsonl and --csv give UTC. Near minutes and metres are
+    estimated from signal strength, which walls, bodies and pockets weaken; `ranging.near_m` says what counts as near.
     """
     options.check_given(ctx)
     selection = selected(ctx, since, until, min_duration)

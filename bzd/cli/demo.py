@@ -89,8 +89,8 @@ def _row(crowd: Crowd, other: Member, contacts: Sequence[Contact], near_m: float
     truth = crowd.truth(crowd.members[0], other, near_m)
     theirs = [contact for contact in contacts if contact.rolling_id in other.rolling_ids]
     near_s = sum(contact.near_s for contact in theirs)
-    near = [f"{seconds / 60:.1f}" for seconds in (truth.near_s, near_s)]
-    distances = ["-" if metres is None else f"{metres:.1f}" for metres in (truth.distance_m, _typical(theirs))]
+    near = [contact_table.near(seconds) for seconds in (truth.near_s, near_s)]
+    distances = [contact_table.metres(metres) for metres in (truth.distance_m, _typical(theirs))]
     return [other.name, other.about, str(len(theirs)), *near, *distances]
 
 

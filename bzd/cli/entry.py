@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
@@ -21,6 +22,9 @@ COMPLETION = "_BZD_COMPLETE"
 
 def main() -> NoReturn:
     """Entry point of `bzd`: run the process's command line and exit."""
+    # As exceptions, so that files half written are removed; 128 + the signal's number is what a shell reports.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -50,9 +54,13 @@ def _execute(arguments: list[str], session: Session) -> int:
             group.bzd.main(arguments, prog_name="bzd", complete_var=COMPLETION)
         with group.bzd.make_context("bzd", arguments, obj=session) as context:
             group.bzd.invoke(context)
+    except click.UsageError as error:
+        # Click does not say which command an option belongs to that lacks its value; hints name the help of that one.
+        error.ctx = error.ctx or click.Context(group.bzd, info_name=group.command_path(arguments))
+        raise
     except click.exceptions.Exit as end:
         return end.exit_code
-    except SystemExit as end:  # click's completion ends so
+    except SystemExit as end:  # click's completion ends so, and a caught signal
         return end.code if isinstance(end.code, int) else 0
     return 0
 
@@ -66,7 +74,9 @@ def _prepare_streams() -> None:
     if sys.stderr is None:
         sys.stderr = _null("w")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        # Data is UTF-8 whatever the locale, as JSON must be (RFC 8259 section 8.1); a terminal is what it is.
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _null(mode: str) -> TextIO:

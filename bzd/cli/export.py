@@ -32,13 +32,14 @@ def export() -> None:
     "contacts",
     epilog=options.examples(
         "bzd export contacts -o june.csv --since 2020-06-01 --until 2020-06-30",
-        "bzd export contacts -o - --jsonl --state ward3.bzd --identity admin.key",
+        "bzd export contacts -o - --jsonl *.bzd --identity admin.key",
     ),
 )
 @output_option
 @options.form_options(csv="CSV, without the scans.", jsonl="JSON Lines, one contact a line.")
 @force_option
 @selection_options
+@options.stores_argument
 @options.states_option
 @options.identity_options
 @click.pass_context
@@ -73,7 +74,7 @@ def export_contacts(  # noqa: PLR0913  one argument an option
     epilog=options.examples(
         "bzd export store -o ward3.bzd",
         "ssh badge sudo bzd export store -o - > ward3.bzd",
-        "bzd contacts --state ward3.bzd --identity admin.key",
+        "bzd contacts ward3.bzd --identity admin.key",
     ),
 )
 @output_option

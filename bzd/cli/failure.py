@@ -13,7 +13,7 @@ from collections.abc import Callable
 import click
 
 from bzd.cli import output
-from bzd.errors import BzdError, DiskFullError
+from bzd.errors import BzdError, DiskFullError, InputError
 
 USAGE = 2
 """Exit code of wrong usage (click's, and the shell's own)."""
@@ -59,6 +59,9 @@ def _explain(error: BaseException) -> tuple[int, list[tuple[Callable[[str], None
         return error.exit_code, _usage(error)
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         error = DiskFullError(f"cannot write {error.filename or 'the output'}: {error.strerror}")
+    if isinstance(error, OSError) and error.errno is not None:
+        # What no command foresaw, such as a card that fails, is still no fault of bzd.
+        error = InputError(f"cannot use {error.filename or 'a file'}: {error.strerror}", "check the path and the disk")
     if isinstance(error, BzdError):
         return error.exit_code, [(output.error, str(error)), (output.hint, error.hint)]
     fault = f"this is a fault of bzd: report it with the command you ran and what {DEBUG}=1 adds"

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import click
 
@@ -43,7 +44,7 @@ COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in sect
 
 EPILOG = """\b
 Example:
-  bzd init && bzd replay recording.btsnoop --state ~/.local/state/bzd && bzd contacts
+  bzd init --state S && bzd replay recording.btsnoop --state S && bzd contacts S
 
 \b
 Environment:
@@ -64,6 +65,16 @@ Exit codes:
 \b
 Completion:  eval "$(_BZD_COMPLETE=bash_source bzd)"     (or zsh_source, fish_source)
 """
+
+
+def command_path(arguments: Sequence[str]) -> str:
+    """The command that a command line calls, as a user types it: `bzd export store`; as far as its words tell."""
+    path, command = "bzd", cast("click.Command | None", bzd)
+    for word in arguments:
+        found = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if found is not None:
+            path, command = f"{path} {word}", found
+    return path
 
 
 class LazyGroup(click.Group):

@@ -96,12 +96,16 @@ def _passphrase_for(ctx: click.Context, path: Path) -> str:
 
 
 def _passphrase_in_file(ctx: click.Context) -> str | None:
-    """What `--passphrase-file` holds, without its last line break; None if the option was not given."""
-    path = session(ctx).passphrase_file
-    if path is None:
-        return None
+    """What `--passphrase-file` holds, without byte order mark and last line break; None if it was not given."""
+    given = session(ctx)
+    if given.passphrase is None and given.passphrase_file is not None:
+        given.passphrase = _read_passphrase(given.passphrase_file)
+    return given.passphrase
+
+
+def _read_passphrase(path: Path) -> str:
     try:
-        text = files.read_small(path, "passphrase file").decode()
+        text = files.read_small(path, "passphrase file").decode("utf-8-sig")
     except UnicodeDecodeError:
         raise PassphraseError(f"the passphrase file {path} is not UTF-8", "save it as UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")

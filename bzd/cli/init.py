@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ import click
 from bzd.cli import options, output
 from bzd.cli.identities import load_identity, load_recipient
 from bzd.cli.options import session, state_dir
+from bzd.errors import OutputError
 
 if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
     from bzd.store import StoreInfo
@@ -56,10 +57,13 @@ def init(
     itself: then whoever has the card can read it. With --recipient only public keys are kept, and the badge writes
     what it cannot read.
     """
+    if label is not None and not label.strip():
+        raise click.UsageError("the label is empty; leave --label away to take the host name", ctx)
     from bzd import store  # noqa: PLC0415  see above
     from bzd.store.identity import Identity  # noqa: PLC0415  see above
 
     state = state_dir(ctx)
+    _refuse_other_folders(state)
     sealed_to = [load_recipient(path) for path in recipients]
     old = None if sealed_to else _own_identity(ctx, state)
     new = Identity.generate() if not sealed_to and old is None else None
@@ -76,6 +80,23 @@ def init(
         output.warning(f"the store was there already, and keeps the label it was made with, not {label}")
     _tell(info, label or socket.gethostname())
     _warn(info, own=own is not None)
+
+
+def _refuse_other_folders(state: Path) -> None:
+    """Keep `bzd init --state ~` from turning a home, or /tmp, into a directory that only its owner can enter.
+
+    Raises:
+        OutputError: if the directory holds something, and nothing of a store.
+    """
+    from bzd.store import state as layout  # noqa: PLC0415  see above
+
+    ours = {layout.STORE_FILE, layout.LOCK_FILE, layout.IDENTITY_FILE, layout.RECIPIENTS, layout.KEY_RECIPIENTS}
+    # What cannot be listed is left to whoever makes the store there, who says why not.
+    with contextlib.suppress(OSError):
+        # A file system of its own has a lost+found from the start.
+        names = set(os.listdir(state)) - {"lost+found"}  # noqa: PTH208  only names are wanted
+        if names and not names & ours:
+            raise OutputError(f"{state} is not empty, and no state directory", "name a new directory, or an empty one")
 
 
 def _own_identity(ctx: click.Context, state: Path) -> Identity | None:
@@ -95,7 +116,7 @@ def _tell(info: StoreInfo, label: str) -> None:
     else:
         output.line(f"{output.printable(str(state))} has a store with the same recipients already; it stays as it is")
     output.line(f"  store               {info.store_id.hex()}")
-    output.line(f"  signing key         {signing_fingerprint(info.signing_key)}")
+    output.line(f"  signing key         {info.signing_fingerprint}")
     _list("contacts open with", info.recipients)
     _list("own keys open with", info.key_recipients)
     if info.identity:
@@ -105,12 +126,6 @@ def _tell(info: StoreInfo, label: str) -> None:
 def _list(what: str, keys: Sequence[PublicKey]) -> None:
     for key in keys:
         output.line(f"  {what}  {key.fingerprint}")
-
-
-def signing_fingerprint(public: bytes) -> str:
-    """The fingerprint of a badge's Ed25519 public key: 128 bits of its SHA-256 as eight groups of four hex digits."""
-    digest = hashlib.sha256(b"bzd signing key\0" + public).hexdigest()
-    return "-".join(digest[start : start + 4] for start in range(0, 32, 4))
 
 
 def _warn(info: StoreInfo, *, own: bool) -> None:

@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bzd import config
 from bzd.clock import Clock, SystemClock
+
+if TYPE_CHECKING:  # 10 ms of start-up, and `bzd --help` and `bzd contacts` need none of it
+    from bzd.config import LoadedConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,18 +35,22 @@ class Session:
     Attributes:
         clock: tells the wall clock.
         states: as given with `--state`, the last place where it stands.
+        stores: as given without an option, to commands that read several.
         config: as given with `--config`.
         overrides: all `--set section.key=value` in order.
         identities: as given with `--identity`.
         passphrase_file: as given with `--passphrase-file`.
+        passphrase: what that file held when it was first read; standard input can be read but once.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     states: tuple[Path, ...] = ()
+    stores: tuple[Path, ...] = ()
     config: Path | None = None
     overrides: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
     passphrase_file: Path | None = None
+    passphrase: str | None = None
 
 
 def session(ctx: click.Context) -> Session:
@@ -97,7 +103,16 @@ def _choose(ctx: click.Context, parameter: click.Parameter, value: bool) -> None
         ctx.params["form"] = parameter.name
 
 
-PATH = click.Path(readable=False, path_type=Path)
+class _PathType(click.Path):
+    """A path; an empty one is a variable of a script that was never set, and not the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _PathType(readable=False, path_type=Path)
 """A path that click does not look at: whether it can be read is said by whoever reads it, with the right exit code."""
 
 state_option = _shared(
@@ -116,9 +131,22 @@ states_option = _shared(
     multiple=True,
     type=PATH,
     metavar="DIR|FILE",
-    help="State directory or exported store. Repeat it to read several.",
+    help="State directory or exported store, as an argument is. Repeatable.",
 )
 """`--state DIR|FILE`, several times, for commands that read; ask with `state_paths`."""
+
+
+def stores_argument(command: F) -> F:
+    """`[DIR|FILE]...`, stores to read beside those of `--state`: what a shell makes of `*.bzd`; see `state_paths`."""
+    return click.argument(
+        "stores",
+        nargs=-1,
+        type=PATH,
+        metavar="[DIR|FILE]...",
+        expose_value=False,
+        callback=_remember("stores"),
+    )(command)
+
 
 passphrase_option = _shared(
     "--passphrase-file",
@@ -156,12 +184,14 @@ def config_options(command: F) -> F:
     return _shared("--config", attribute="config", type=PATH, metavar="FILE", help="Configuration file.")(command)
 
 
-def load_config(ctx: click.Context) -> config.LoadedConfig:
+def load_config(ctx: click.Context) -> LoadedConfig:
     """The configuration of this run: defaults, file, `--set`.
 
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
+    from bzd import config  # noqa: PLC0415  see above
+
     return config.load(config_path(ctx), session(ctx).overrides)
 
 
@@ -171,7 +201,11 @@ def check_given(ctx: click.Context) -> None:
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
-    config.load(session(ctx).config, session(ctx).overrides)
+    given = session(ctx)
+    if given.config or given.overrides:
+        from bzd import config  # noqa: PLC0415  see above
+
+        config.load(given.config, given.overrides)
 
 
 def config_path(ctx: click.Context) -> Path | None:
@@ -185,7 +219,7 @@ def config_path(ctx: click.Context) -> Path | None:
     import platformdirs  # noqa: PLC0415  not needed on a badge, and 25 ms of start-up
 
     own = platformdirs.user_config_path("bzd") / "bzd.toml"
-    return own if own.exists() else None
+    return own if os.path.exists(own) else None  # noqa: PTH110  as above
 
 
 def explicit_state(ctx: click.Context) -> Path | None:
@@ -213,7 +247,8 @@ def state_dir(ctx: click.Context) -> Path:
 
 def state_paths(ctx: click.Context) -> tuple[Path, ...]:
     """State directories and exported stores to read, in the order given; else the one of `state_dir`."""
-    return session(ctx).states or (_default_state(),)
+    given = session(ctx)
+    return (*given.states, *given.stores) or (_default_state(),)
 
 
 def _default_state() -> Path:

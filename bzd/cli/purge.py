@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import bzd as package
 from bzd.cli import options, output, times
 from bzd.cli.options import session, state_dir
-from bzd.errors import BzdError
+from bzd.errors import BzdError, StateError
 
 if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
     from bzd.store import PurgeResult
 
-RELEASED = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
-"""UTC unix seconds of the day this version was written: a clock that shows an earlier time is wrong."""
+IDLE_DAYS = 7
+"""Days that a badge may lie unused before a script no longer counts back from its clock: more than a long weekend, and
+fewer than the 14 days that contacts are kept, so that a clock that leapt ahead cannot empty a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class Bound:
     time: float
     relative: bool
 
+    def __str__(self) -> str:
+        return f"all days that ended before {output.rfc3339(self.time)}"
+
 
 class BoundType(click.ParamType[Bound]):
     """A duration before now, or a UTC day."""
@@ -47,9 +53,7 @@ class BoundType(click.ParamType[Bound]):
             return value
         if times.DURATION.fullmatch(value):
             return Bound(session(ctx or click.get_current_context()).clock.now() - times.duration(value), relative=True)
-        return Bound(
-            datetime.combine(self._day(value, param, ctx), datetime.min.time(), UTC).timestamp(), relative=False
-        )
+        return Bound(_begin(self._day(value, param, ctx)), relative=False)
 
     def _day(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> date:
         try:
@@ -87,21 +91,30 @@ def utc_day(text: str) -> date:
 @click.option("--day", "days", type=DayType(), multiple=True, metavar="DAY", help="This UTC day. Repeatable.")
 @click.option("--all", "everything", is_flag=True, help="All days. The store stays, and its recipients.")
 @click.option("--yes", is_flag=True, help="Do not ask. Scripts need it.")
+@click.option("--force", is_flag=True, help="Count back from the clock though the newest day is long ago.")
 @options.state_option
 @click.pass_context
-def purge(ctx: click.Context, *, before: Bound | None, days: tuple[date, ...], everything: bool, yes: bool) -> None:
+def purge(  # noqa: PLR0913  one argument an option
+    ctx: click.Context, *, before: Bound | None, days: tuple[date, ...], everything: bool, yes: bool, force: bool
+) -> None:
     """Delete contacts and own keys for ever, by UTC days.
 
     Deletes the keys that the days are sealed with, then the days. Nothing opens them again, not even the identity.
     Copies elsewhere, such as exported stores, are not touched; and flash memory may keep what nobody can erase.
+
+    --before 14d counts back from this machine's clock, and a badge may have a wrong one. It is refused if the clock is
+    before the newest day in the store; and with --yes also if it is more than a week after it, unless --force is given.
     """
     if [before is not None, bool(days), everything].count(True) != 1:
         raise click.UsageError("say what to delete: one of --before, --day and --all", ctx)
     state, now = state_dir(ctx), session(ctx).clock.now()
+    if os.path.isfile(state):  # noqa: PTH113  Path.is_file raises where the folder may not be entered
+        raise StateError(f"{state} is a file, and purge is for state directories", "delete an exported store as a file")
     from bzd import store  # noqa: PLC0415  sqlite3 and cryptography take 60 ms to load
 
     if before is not None and before.relative:
-        _require_right_clock(state, now)
+        _require_right_clock(state, now, trusted=force, asked=not yes)
+        output.note(f"counting back from {output.rfc3339(now)}: {before}")
     if not (yes or _confirmed(_describe(before, days), state)):
         output.note("nothing was deleted")
         ctx.exit(BzdError.exit_code)
@@ -111,7 +124,7 @@ def purge(ctx: click.Context, *, before: Bound | None, days: tuple[date, ...], e
 
 def _describe(before: Bound | None, days: tuple[date, ...]) -> str:
     if before is not None:
-        return f"all days that ended before {output.rfc3339(before.time)}"
+        return str(before)
     return ", ".join(day.isoformat() for day in sorted(set(days))) if days else "all days"
 
 
@@ -121,30 +134,39 @@ def _confirmed(what: str, state: Path) -> bool:
     return click.confirm(f"delete {what} from {output.printable(str(state))} for ever?", err=True)
 
 
-def _require_right_clock(state: Path, now: float) -> None:
+def _require_right_clock(state: Path, now: float, *, trusted: bool, asked: bool) -> None:
     """Refuse to count back from a clock that is evidently wrong: a badge has no battery that keeps it.
+
+    Args:
+        state: the state directory.
+        now: what the clock says, UTC unix seconds.
+        trusted: the user says that the clock is right, though it is far ahead of the store.
+        asked: the user will be asked, and sees what is told here.
 
     Raises:
         StateError, StoreError: if there is no store or it is damaged.
-        BzdError: if the clock shows a time before this version, or before what the store holds already.
+        BzdError: if the clock shows a time before this version or before what the store holds; or far after it.
     """
-    newest = max([RELEASED, *_days_begun(state)])
+    from bzd import store  # noqa: PLC0415  sqlite3 and cryptography take 60 ms to load
+
+    days = [_begin(day) for day in store.days(state)]
+    newest = max([_begin(date.fromisoformat(package.__date__)), *days])
     if now < newest:
-        raise BzdError(
-            f"the clock says {output.rfc3339(now)}, but it is {output.rfc3339(newest)} at least",
-            "set the clock, or name a day: `bzd purge --before 2020-06-11`",
-        )
+        raise BzdError(f"the clock says {output.rfc3339(now)}, but it is {output.rfc3339(newest)} at least", _NAME_DAY)
+    if days and now >= days[-1] + (1 + IDLE_DAYS) * 86400 and not trusted:
+        last = datetime.fromtimestamp(days[-1], UTC).date()
+        ahead = f"the clock says {output.rfc3339(now)}, but the newest day in the store is {last}"
+        if not asked:
+            raise BzdError(ahead, f"{_NAME_DAY}; if the clock is right, add --force")
+        output.warning(ahead)
 
 
-def _days_begun(state: Path) -> list[float]:
-    """When the days in the store began, UTC unix seconds."""
-    from bzd.store import container  # noqa: PLC0415  sqlite3 takes 10 ms to load
-    from bzd.store.opening import segment_rows  # noqa: PLC0415  see above
-    from bzd.store.state import store_file  # noqa: PLC0415  see above
+_NAME_DAY = "set the clock, or name a day: `bzd purge --before 2020-06-11`"
 
-    file = store_file(state)
-    with container.open_reader(file) as connection, container.translated(file):
-        return [row.place.day * 86400.0 for row in segment_rows(connection, b"") if row.place.day is not None]
+
+def _begin(day: date) -> float:
+    """When a UTC day begins, UTC unix seconds."""
+    return datetime.combine(day, datetime.min.time(), UTC).timestamp()
 
 
 def _outcome(result: PurgeResult) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 import click
 
 from bzd.cli import options, output
-from bzd.cli.failure import INTERRUPTED
 from bzd.cli.replay_run import Request, play
 from bzd.cli.replay_sink import Lines, Sink, Table, Ticker
 from bzd.cli.replay_source import STDIN, resolved
 from bzd.cli.time_offset import time_offset_option
 from bzd.config import LoadedConfig
 from bzd.proximity.quota import HourlyQuota
+
+_SIGNALLED = 128
+"""Exit code after a signal less its number, as a shell reports it."""
 
 
 class ScanPeriodType(click.ParamType[float | None]):
@@ -40,10 +42,10 @@ class ScanPeriodType(click.ParamType[float | None]):
     epilog=options.examples(
         "bzd replay phone.btsnoop",
         "bzd replay --state S log1.pcapng log2.pcapng --time-offset -02:00",
-        "sudo btmon -w /dev/stdout | bzd replay -",
+        "sudo sh -c 'btmon -w /dev/fd/3 3>&1 >/dev/null' | bzd replay -",
     )
 )
-@click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
+@click.argument("traces", nargs=-1, required=True, metavar="TRACE...", type=click.Path(allow_dash=True))
 @time_offset_option
 @click.option(
     "--scan-period",
@@ -79,29 +81,29 @@ def replay(ctx: click.Context, /, traces: tuple[str, ...], **given: Any) -> None
     loaded = options.load_config(ctx)
     state = options.explicit_state(ctx)
     if state is None:
-        interrupted = _show(request, loaded)
+        stopped_by = _show(request, loaded)
     elif request.lines:
         raise click.UsageError("--jsonl prints contacts and --state keeps them: give one of the two", ctx)
     else:
-        interrupted = _keep(request, loaded, state)
-    if interrupted:
-        ctx.exit(INTERRUPTED)
+        stopped_by = _keep(request, loaded, state)
+    if stopped_by:
+        ctx.exit(_SIGNALLED + stopped_by)
 
 
-def _show(request: Request, loaded: LoadedConfig) -> bool:
-    """Replay to stdout; whether it was interrupted."""
+def _show(request: Request, loaded: LoadedConfig) -> int | None:
+    """Replay to stdout; the number of the signal that ended it early."""
     quota = HourlyQuota(loaded.config.proximity.max_contacts_per_hour)
     sink: Sink = Lines(live=request.live) if request.lines else Ticker() if request.live else Table(quota)
     replayed = play(request, loaded, sink)
     sink.finish()
     replayed.tell(loaded.config.proximity, quota, "shown; --state DIR keeps them")
-    if replayed.interrupted:
+    if replayed.signal:
         output.note("interrupted: this is what was read until then")
-    return replayed.interrupted
+    return replayed.signal
 
 
-def _keep(request: Request, loaded: LoadedConfig, state: Path) -> bool:
-    """Replay into a store; whether it was interrupted."""
+def _keep(request: Request, loaded: LoadedConfig, state: Path) -> int | None:
+    """Replay into a store; the number of the signal that ended it early."""
     from bzd.cli.replay_store import replay_into  # noqa: PLC0415  sqlite3 and cryptography take 60 ms to load
 
     return replay_into(state, request, loaded)

@@ -4,21 +4,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from bzd.cli import replay_source
+from bzd.cli.replay_progress import shown
 from bzd.cli.replay_sink import Sink
-from bzd.cli.replay_source import Recording, UntilInterrupted
+from bzd.cli.replay_source import Recording, UntilStopped
 from bzd.cli.replay_summary import Replayed
 from bzd.config import LoadedConfig
-from bzd.model import Advertisement
+from bzd.model import Advertisement, Contact, ContactKey
 from bzd.pipeline import Pipeline
 from bzd.traces.listening import ScanPeriod, bursts_of, estimate
 
 _LOOKED_AT = 8192
 """Advertisements from which the scan period is taken: hours of a phone's recording, without reading it twice."""
+FLUSH_S = 50.0
+"""Seconds from one sealing to the next of a pipe or in real time, so that a power cut loses 60 s at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How contacts are kept in a store.
+
+    Attributes:
+        flush: seals what there is, given the contacts in progress.
+        own_ids: rolling IDs of the badge itself.
+    """
+
+    flush: Callable[[Iterable[tuple[ContactKey, Contact]]], None]
+    own_ids: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +68,54 @@ class Request:
         return self.speed is not None or self.piped
 
 
-def play(request: Request, loaded: LoadedConfig, sink: Sink, digest: Any = None) -> Replayed:
+def play(request: Request, loaded: LoadedConfig, sink: Sink, keeping: Keeping | None = None) -> Replayed:
     """Replay into a sink, which is not finished yet.
 
     Args:
         request: what to replay and how.
         loaded: the configuration.
         sink: takes the contacts as they close.
-        digest: a hash that is fed all advertisements, None where nobody needs it.
+        keeping: how contacts are kept in a store, None where they are only shown.
 
     Raises:
         InputError: if a trace cannot be read or is none.
     """
     begun = time.monotonic()
-    recording = Recording(request.traces, request.time_offset)
-    period, advertisements = _scan_period(request, loaded, recording)
-    if digest is not None:
-        advertisements = replay_source.digested(advertisements, digest)
-    if request.speed is not None:
-        advertisements = replay_source.paced(advertisements, request.speed)
-    pipeline = Pipeline(loaded.config, scan_period_s=period.seconds)
-    with UntilInterrupted(advertisements) as stream:
+    with ExitStack() as stack:
+        recording = Recording(request.traces, request.time_offset, hashed=keeping is not None)
+        stack.callback(recording.close)
+        period, advertisements = _scan_period(request, loaded, recording)
+        hashes: list[bytes] = []
+        if request.speed is not None:
+            advertisements = replay_source.paced(advertisements, request.speed)
+        if keeping is not None:
+            advertisements = _then_hashed(advertisements, recording, hashes)
+        advertisements = shown(advertisements, recording.progress, lines=request.lines or request.live)
+        own_ids = frozenset[bytes]() if keeping is None else keeping.own_ids
+        pipeline = Pipeline(loaded.config, scan_period_s=period.seconds, own_ids=own_ids)
+        stream = stack.enter_context(UntilStopped(advertisements, *_regularly(request, keeping, pipeline)))
         for contact in pipeline.feed(stream):
             sink.take(contact)
-    for contact in pipeline.finish():
-        sink.take(contact)
-    return Replayed(pipeline, recording.traces, period, time.monotonic() - begun, stream.interrupted)
+        for contact in pipeline.finish():
+            sink.take(contact)
+    return Replayed(pipeline, recording.traces, period, time.monotonic() - begun, stream.signal, hashes)
+
+
+def _then_hashed(
+    advertisements: Iterable[Advertisement], recording: Recording, hashes: list[bytes]
+) -> Iterator[Advertisement]:
+    """The same; behind the last one, the hashes of the pipes are noted, for which a damaged one is read to its end."""
+    yield from advertisements
+    hashes += recording.pipe_hashes()
+
+
+def _regularly(
+    request: Request, keeping: Keeping | None, pipeline: Pipeline
+) -> tuple[Callable[[], None] | None, float]:
+    """What is to be done while a live replay runs, and how often: sealing what there is, in-progress contacts too."""
+    if keeping is None or not request.live:
+        return None, 0.0
+    return lambda: keeping.flush(pipeline.tracker.open_contacts()), FLUSH_S
 
 
 def _scan_period(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from bzd.cli import contact_data, contact_table, output
@@ -64,14 +64,20 @@ class Ticker:
     def take(self, contact: Contact) -> None:
         """Write one contact."""
         if self._header_due:
-            output.line(f"{'start':<30}{'minutes':>8}  {'rssi':>8}  closeness")
+            output.line(self._line(contact_table.HEADINGS))
             self._header_due = False
-        start, minutes = output.local(contact.start), contact_table.minutes(contact.duration_s)
-        output.line(f"{start:<30}{minutes:>8}  {contact.rssi_max:>4} dBm  {contact_table.closeness(contact)}")
+        output.line(self._line(contact_table.cells(contact)))
         sys.stdout.flush()
 
     def finish(self) -> None:
         """Nothing is left to write."""
+
+    @staticmethod
+    def _line(cells: Sequence[str]) -> str:
+        # Widths are fixed beforehand: what comes later is not known yet, and a zone may be called +0545.
+        start, *numbers = cells
+        widths = map(len, contact_table.HEADINGS[1:])
+        return "  ".join([f"{start:<27}", *(f"{n:>{width}}" for n, width in zip(numbers, widths, strict=True))])
 
 
 class Table:
@@ -109,6 +115,7 @@ class Store:
         self._waiting: dict[ContactKey, Contact] = {}
         self._outgoing: list[Handle] = []
         self._stored: dict[int, dict[ContactKey, Handle]] = {}
+        self._growing: dict[ContactKey, tuple[Handle, Contact]] = {}
 
     def take(self, contact: Contact) -> None:
         """Keep one contact, within the quota."""
@@ -118,11 +125,23 @@ class Store:
         if verdict.admitted:
             self._waiting[contact.key] = contact
             if len(self._waiting) >= _BATCH:
-                self._commit()
+                self._commit(dict(self._in_progress()))
+
+    def flush(self, growing: Iterable[tuple[ContactKey, Contact]]) -> None:
+        """Seal all there is now, contacts in progress included.
+
+        Args:
+            growing: every contact in progress as it would be closed now, with its key.
+        """
+        self._commit({key: contact for key, contact in growing if key not in self._waiting})
 
     def finish(self) -> None:
-        """Seal what still waits."""
-        self._commit()
+        """Seal what still waits; nothing is in progress any more."""
+        self._commit({})
+
+    def _in_progress(self) -> Iterator[tuple[ContactKey, Contact]]:
+        """What was sealed of contacts in progress, as it is."""
+        return ((key, contact) for key, (_, contact) in self._growing.items() if key not in self._waiting)
 
     def _push_out(self, key: ContactKey) -> None:
         if self._waiting.pop(key, None) is None:
@@ -130,14 +149,26 @@ class Store:
             if handle is not None:
                 self._outgoing.append(handle)
 
-    def _commit(self) -> None:
-        keys: Sequence[ContactKey] = list(self._waiting)
-        handles = self._appender.commit(add=list(self._waiting.values()), remove=self._outgoing)
-        for key, handle in zip(keys, handles, strict=True):
-            self._stored.setdefault(_hour(key), {})[key] = handle
+    def _commit(self, growing: Mapping[ContactKey, Contact]) -> None:
+        """Seal what waits and what grows; what grew before and is neither now fell to the quota, and goes."""
+        wanted = {**growing, **self._waiting}
+        known = {key: handle for key, (handle, _) in self._growing.items()}
+        new = [key for key in wanted if key not in known]
+        handles = self._appender.commit(
+            add=[wanted[key] for key in new],
+            replace={known[key]: contact for key, contact in wanted.items() if self._changed(key, contact)},
+            remove=[*self._outgoing, *(handle for key, handle in known.items() if key not in wanted)],
+        )
+        known.update(zip(new, handles, strict=True))
+        for key in self._waiting:
+            self._stored.setdefault(_hour(key), {})[key] = known[key]
         for hour in sorted(self._stored)[:-_HOURS_HELD]:
             del self._stored[hour]
+        self._growing = {key: (known[key], contact) for key, contact in growing.items()}
         self._waiting, self._outgoing = {}, []
+
+    def _changed(self, key: ContactKey, contact: Contact) -> bool:
+        return key in self._growing and self._growing[key][1] != contact
 
 
 def _hour(key: ContactKey) -> int:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import struct
 import sys
 import threading
 import time
@@ -23,6 +22,12 @@ from bzd.traces import Trace, open_trace
 
 STDIN = "-"
 """Names standard input."""
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a user, a service manager and a terminal that closes ask a program to end."""
+
+
+class _StoppedError(BaseException):
+    """A signal came while the next advertisement was being waited for; like KeyboardInterrupt, no `Exception`."""
 
 
 class Recording:
@@ -35,14 +40,32 @@ class Recording:
     Args:
         paths: files, pipes or `-`.
         time_offset: seconds that are added to every time.
+        hashed: whether the SHA-256 of pipes will be asked for; then they stay open until `close`.
 
     Attributes:
         traces: those that have been opened for reading so far, one each, in order of opening.
     """
 
-    def __init__(self, paths: Sequence[str], time_offset: float) -> None:
-        self._paths, self._offset = tuple(paths), time_offset
+    def __init__(self, paths: Sequence[str], time_offset: float, *, hashed: bool = False) -> None:
+        self._paths, self._offset, self._hashed = tuple(paths), time_offset, hashed
         self.traces: list[Trace] = []
+
+    def progress(self) -> float | None:
+        """The part of all traces that was read, 0 to 1; None while a pipe is among them."""
+        if any(map(is_pipe, self._paths)):
+            return None
+        total = sum(Path(path).stat().st_size for path in self._paths)
+        read = sum(trace.progress[0] for trace in self.traces if trace.progress)
+        return min(read / total, 1.0) if total else None
+
+    def pipe_hashes(self) -> list[bytes]:
+        """SHA-256 of each pipe, which is read to its end for it."""
+        return [trace.sha256() for trace in self.traces if is_pipe(trace.name)]
+
+    def close(self) -> None:
+        """Close whatever is still open."""
+        for trace in self.traces:
+            trace.close()
 
     def __iter__(self) -> Iterator[Advertisement]:
         if len(self._paths) == 1:
@@ -50,7 +73,7 @@ class Recording:
         return merge(*map(self._waiting, self._paths), key=itemgetter(0))
 
     def _open(self, path: str) -> Trace:
-        trace = open_trace(path, time_offset=self._offset)
+        trace = open_trace(path, time_offset=self._offset, hashed=self._hashed and is_pipe(path))
         self.traces.append(trace)
         return trace
 
@@ -99,15 +122,6 @@ def peek(advertisements: Iterable[Advertisement], most: int) -> tuple[list[Adver
     return first, chain(first, stream)
 
 
-def digested(advertisements: Iterable[Advertisement], digest: Any) -> Iterator[Advertisement]:
-    """The same advertisements; those taken are also fed to a hash: times, RSSI and data, whatever the format was."""
-    pack = struct.Struct("<dhH").pack
-    for advertisement in advertisements:
-        rssi, data = advertisement.rssi, advertisement.data
-        digest.update(pack(advertisement.time, 127 if rssi is None else rssi, len(data)) + data)
-        yield advertisement
-
-
 def paced(
     advertisements: Iterable[Advertisement],
     speed: float,
@@ -132,26 +146,40 @@ def paced(
         yield advertisement
 
 
-class UntilInterrupted:
-    """Ends a stream on SIGINT, so that whoever consumes it is never interrupted in the middle of its work.
+class UntilStopped:
+    """Ends a stream on SIGINT, SIGTERM or SIGHUP, so that whoever consumes it is never cut off in its work.
 
     A signal that comes while the next advertisement is being waited for ends the stream at once; else after the one in
-    hand. A second one is Python's ordinary KeyboardInterrupt. Outside of the main thread, where Python delivers no
-    signals, it only passes the stream through.
+    hand. A second signal does what it did before. Outside of the main thread, where Python handles no signals,
+    it only passes the stream through.
+
+    Args:
+        advertisements: the stream.
+        meanwhile: what is to be done again and again, while the next advertisement is being waited for or between two.
+        every_s: seconds of wall time from one `meanwhile` to the next.
 
     Attributes:
-        interrupted: whether the stream ended for that reason.
+        signal: number of the signal that ended the stream; None if none did.
     """
 
-    def __init__(self, advertisements: Iterable[Advertisement]) -> None:
+    def __init__(
+        self,
+        advertisements: Iterable[Advertisement],
+        meanwhile: Callable[[], None] | None = None,
+        every_s: float = 0.0,
+    ) -> None:
         self._advertisements = advertisements
-        self._waiting = False
-        self._before: Any = None
-        self.interrupted = False
+        self._meanwhile, self._every_s = meanwhile, every_s
+        self._waiting = self._due = False
+        self._before: dict[int, Any] = {}
+        self.signal: int | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._stop)
+            self._before = {number: signal.signal(number, self._stop) for number in _STOPPING}
+            if self._meanwhile is not None:
+                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
+                signal.setitimer(signal.ITIMER_REAL, self._every_s, self._every_s)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -159,24 +187,42 @@ class UntilInterrupted:
 
     def __iter__(self) -> Iterator[Advertisement]:
         source = iter(self._advertisements)
-        while not self.interrupted:
+        while self.signal is None:
             try:
                 self._waiting = True
+                if self._due:
+                    self._do_meanwhile()
                 advertisement = next(source, None)
                 self._waiting = False
-            except KeyboardInterrupt:
+            except _StoppedError:
                 return
             if advertisement is None:
                 return
             yield advertisement
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.interrupted = True
+    def _alarm(self, _number: int, _frame: FrameType | None) -> None:
+        self._due = True
+        if self._waiting:
+            self._do_meanwhile()
+
+    def _do_meanwhile(self) -> None:
+        """Do it, undisturbed: a signal that stops the stream meanwhile stops it afterwards."""
+        self._due = self._waiting = False
+        if self._meanwhile is not None:
+            self._meanwhile()
+        self._waiting = True
+        if self.signal is not None:
+            raise _StoppedError
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
         self._restore()
         if self._waiting:
-            raise KeyboardInterrupt
+            raise _StoppedError
 
     def _restore(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        before, self._before = self._before, {}
+        if signal.SIGALRM in before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

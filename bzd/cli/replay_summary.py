@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bzd.cli import output
@@ -35,14 +35,16 @@ class Replayed:
         traces: what they came from.
         period: the scan period that was taken.
         seconds: how long it took.
-        interrupted: whether it was ended before its end.
+        signal: number of the signal that ended it early; None if none did.
+        pipe_hashes: SHA-256 of what came through pipes, where it goes into a store and was read to its end.
     """
 
     pipeline: Pipeline
     traces: list[Trace]
     period: ScanPeriod
     seconds: float
-    interrupted: bool
+    signal: int | None = None
+    pipe_hashes: Sequence[bytes] = ()
 
     def tell(self, config: ProximityConfig, quota: HourlyQuota, destination: str) -> None:
         """Write the summary, then what the user should be warned of.
@@ -93,7 +95,7 @@ class Replayed:
             (tracked.too_weak, f"weaker than {config.min_rssi_dbm} dBm"),
             (tracked.contacts - kept, f"beyond the longest {config.max_contacts_per_hour:,} of their hour"),
         )
-        text = f"{counted(kept, 'contact')} {destination}"
+        text = f"{counted(kept, 'contact')} {destination}" if kept else "0 contacts"
         return f"{text}; dropped {dropped}" if dropped else text
 
     def _warnings(self) -> Iterator[str]:

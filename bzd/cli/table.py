@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,17 +19,27 @@ class Column(NamedTuple):
 
 
 def show(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table to stdout.
+    """Write a table to stdout; where a terminal is too narrow to draw it, as in a pipe.
 
     Args:
         columns: from left to right.
         rows: cells as text, as many as there are columns; control characters in them are shown escaped.
     """
     rows = [[output.printable(cell) for cell in row] for row in rows]
-    if output.on_terminal():
+    if output.on_terminal() and _fits(columns, rows):
         _draw(columns, rows)
     else:
         _align(columns, rows)
+
+
+def _fits(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the table can be drawn on this terminal without folding its cells into columns of crumbs."""
+    widths = [max(map(len, cells)) for cells in zip([column.title for column in columns], *rows, strict=True)]
+    return sum(widths) + _GAP * len(widths) <= shutil.get_terminal_size().columns
+
+
+_GAP = 3
+"""Columns that rich puts between two cells of this box."""
 
 
 def _draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

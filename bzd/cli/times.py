@@ -99,8 +99,11 @@ class Instant(click.ParamType[float]):
 def time_options(command: F) -> F:
     """`--since TIME` and `--until TIME`, passed to the command as `since` and `until`: UTC unix seconds or None."""
     command = click.option(
-        "--until", type=Instant(end_of_day=True), metavar="TIME", help="End before; a date includes that day."
+        "--until",
+        type=Instant(end_of_day=True),
+        metavar="TIME",
+        help="Only what began before; a date includes that day.",
     )(command)
     return click.option(
-        "--since", type=Instant(), metavar="TIME", help="Start at: 24h, 7d, 2020-06-11, 2020-06-11T10:00."
+        "--since", type=Instant(), metavar="TIME", help="Only what ended since: 24h, 7d, 2020-06-11, 2020-06-11T10:00."
     )(command)

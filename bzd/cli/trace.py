@@ -24,7 +24,7 @@ SIGHTING_FIELDS = ("time", "protocol", "rolling_id", "metadata", "rssi", "addres
 SUFFIXES = {".jsonl": "jsonl", ".btsnoop": "btsnoop", ".snoop": "btsnoop", ".log": "btsnoop"}
 """What the name of a converted trace says about its format (Android and BlueZ name theirs .log)."""
 
-trace_argument = click.argument("source", metavar="TRACE")
+_trace_argument = click.argument("source", metavar="TRACE", type=click.Path(allow_dash=True))
 
 
 @click.group()
@@ -36,8 +36,8 @@ def trace() -> None:
     """
 
 
-@trace.command(epilog=options.examples("bzd trace info btsnoop_hci.log", "btmon -w - | bzd trace info -"))
-@trace_argument
+@trace.command(epilog=options.examples("bzd trace info btsnoop_hci.log", "bzd trace info - < capture.pcapng"))
+@_trace_argument
 @time_offset_option
 @options.form_options(json="One JSON object.")
 def info(source: str, time_offset: float, form: str | None) -> None:
@@ -60,7 +60,7 @@ def info(source: str, time_offset: float, form: str | None) -> None:
         "bzd trace sightings capture.pcapng --jsonl", "bzd trace sightings log.pklg --csv > log.csv"
     )
 )
-@trace_argument
+@_trace_argument
 @time_offset_option
 @options.form_options(jsonl="JSON Lines, one sighting a line.", json="One JSON object.", csv="CSV.")
 def sightings(source: str, time_offset: float, form: str | None) -> None:
@@ -69,9 +69,9 @@ def sightings(source: str, time_offset: float, form: str | None) -> None:
         found = _Sightings(opened)
         _FORMS[form](found)
     if not found.count:
-        output.note(f"no proximity ID in {opened.counts.reports:,} advertising reports")
+        output.note(f"no proximity ID; advertising reports: {opened.counts.reports:,}")
     if found.implausible:
-        output.note(f"{found.implausible:,} sightings left out: their RSSI cannot be true")
+        output.note(f"sightings left out because their RSSI cannot be true: {found.implausible:,}")
     warn(opened)
 
 
@@ -148,7 +148,7 @@ _FORMS: dict[str | None, Callable[[Iterable[Sighting]], None]] = {
         "bzd trace convert capture.pcapng capture.jsonl", "bzd trace convert capture.jsonl capture.btsnoop"
     )
 )
-@click.argument("source", metavar="IN")
+@click.argument("source", metavar="IN", type=click.Path(allow_dash=True))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", type=click.Choice(["jsonl", "btsnoop"]), help="What to write; else OUT's suffix says."
@@ -172,7 +172,7 @@ def convert(  # noqa: PLR0913  one argument an option
         raise OutputError(f"{target} is the trace that is read", "name another file")
     with open_trace(source, time_offset=time_offset) as opened, files.output_file(target, force=force) as file:
         _write(opened, form, file)
-    output.note(f"wrote {opened.counts.reports:,} advertisements")
+    output.note(f"advertisements written: {opened.counts.reports:,}")
     warn(opened)
 
 

@@ -27,9 +27,9 @@ _LABELS = {
     "foreign": "records of other link types",
     "cut_short": "records cut short by the recorder",
     "malformed": "malformed",
-    "bad_crc": "with a wrong checksum",
-    "bad_time": "without a time that can be true",
-    "lost_fragments": "fragments without their rest",
+    "bad_crc": "wrong checksum",
+    "bad_time": "impossible time",
+    "lost_fragments": "incomplete data",
     "truncated_data": "reports with data cut short by the controller",
 }
 
@@ -58,7 +58,7 @@ def lines(trace: Trace, statistics: Statistics) -> Iterator[str]:
     """The same for people, times also as local time."""
     yield f"trace      {output.printable(trace.name)}"
     yield f"format     {trace.format}"
-    yield f"records    {trace.counts.records:,}: {_shares(trace)}"
+    yield f"records    {trace.counts.records:,} ({_shares(trace)})"
     if statistics.first is None or statistics.last is None:
         return
     yield f"first      {_instant(statistics.first)}"
@@ -69,8 +69,7 @@ def lines(trace: Trace, statistics: Statistics) -> Iterator[str]:
     if not statistics.protocols:
         yield "IDs        none: no report carries a proximity ID that bzd knows"
     for name, found in sorted(statistics.protocols.items()):
-        plural = "" if found.sightings == 1 else "s"
-        yield f"{name:<10} {found.sightings:,} sighting{plural} of {_number(found.ids)} rolling IDs"
+        yield f"{name:<10} sightings: {found.sightings:,}, rolling IDs: {_number(found.ids)}"
     yield ""
     yield from _histogram(statistics.rssi)
 
@@ -78,8 +77,8 @@ def lines(trace: Trace, statistics: Statistics) -> Iterator[str]:
 def _shares(trace: Trace) -> str:
     """What became of the records, without what did not happen."""
     counts = trace.counts.as_dict()
-    others = [f"{counts[name]:,} {label}" for name, label in _LABELS.items() if counts[name]]
-    return ", ".join([f"{trace.counts.reports:,} advertising reports", *others])
+    others = [f"{label}: {counts[name]:,}" for name, label in _LABELS.items() if counts[name]]
+    return ", ".join([f"advertising reports: {trace.counts.reports:,}", *others])
 
 
 def _instant(seconds: float) -> str:

@@ -11,12 +11,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache, lru_cache
+from math import ceil
 
-from bzd.model import Advertisement, Identifier, Sighting
+from bzd.model import Advertisement, DailyKey, Identifier, Sighting
 from bzd.protocols import ad
 from bzd.protocols.interface import ProximityProtocol
+from bzd.protocols.schedule import DAY_S
 
-__all__ = ["ProximityProtocol", "protocols", "recognise", "sightings"]
+__all__ = ["ProximityProtocol", "protocols", "recognise", "rolling_ids_of", "sightings"]
 
 _RECOGNISED = 4096
 """Payloads remembered, recognised or not. A device repeats its payload hundreds of times before it changes it, so
@@ -70,3 +72,14 @@ def sightings(advertisement: Advertisement) -> tuple[Sighting, ...]:
         Sighting(time, protocol, rolling_id, metadata, rssi, address, address_type)
         for protocol, rolling_id, metadata in identifiers
     )
+
+
+def rolling_ids_of(key: DailyKey) -> list[bytes]:
+    """Every rolling ID that a badge broadcasts under a daily key of its own; none if its protocol is not known."""
+    protocol = protocols().get(key.protocol)
+    if protocol is None:
+        return []
+    day = key.start // DAY_S * DAY_S
+    start, end = (day, day + DAY_S) if protocol.shuffled else (key.start, key.end)
+    first = int(start // protocol.interval_s)
+    return protocol.rolling_ids(key.key, first, ceil(end / protocol.interval_s) - first)

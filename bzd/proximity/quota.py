@@ -65,7 +65,7 @@ class HourlyQuota:
         limit: most contacts per hour, at least 1.
 
     Attributes:
-        refused: contacts that were not admitted.
+        refused: offers that were not admitted; a contact that is offered again while it grows counts each time.
         pushed_out: contacts that were admitted and had to go for a longer one.
     """
 

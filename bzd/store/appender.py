@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bzd.errors import BzdError
+from bzd.errors import BzdError, StateError
 from bzd.model import Contact, DailyKey
 from bzd.store import container
 from bzd.store import state as layout
@@ -17,7 +17,7 @@ from bzd.store.draft import Draft, Handle
 from bzd.store.lock import AppenderLock
 from bzd.store.records import ClockAnchor, encode_anchor, encode_key
 from bzd.store.sealing import CONTACTS, OWN_KEYS, Place
-from bzd.store.segments import SEGMENT_MAX, Segment, delete_segments, has_key, insert_segment
+from bzd.store.segments import SEGMENT_MAX, Provisional, Segment, delete_segments, has_key, insert_segment
 
 OPEN_SEGMENTS_MAX: Final = 32
 """Segments whose data keys are kept in memory at once. A replay that spans more days ends the one used longest ago; a
@@ -38,9 +38,11 @@ def open_appender(state: Path) -> Iterator[Appender]:
         StoreError: if it is damaged; StoreVersionError if a newer bzd wrote it.
         DiskFullError: if the disk is full or read-only.
     """
+    path = state / layout.STORE_FILE
+    if not path.exists():
+        raise StateError(f"there is no store in {state}")
     lock = AppenderLock(state)
     try:
-        path = state / layout.STORE_FILE
         connection = container.open_writer(path)
         try:
             appender = Appender(state, connection)
@@ -70,6 +72,8 @@ class Appender:
         self._connection = connection
         self._open: dict[tuple[int, int | None], Segment] = {}
         self._replaying = False
+        self._provisional = Provisional.NO
+        self._before_replay = 0
         self._highest = 0
         with container.translated(self._path):
             self._store_id, _ = container.store_row(connection, self._path)
@@ -146,22 +150,40 @@ class Appender:
         with self._transaction():
             self._remember([sha256])
 
-    def begin_replay(self) -> None:
-        """Make all that is added from here on provisional: readers leave it out until `finish_replay`.
+    def begin_replay(self, provisional: Provisional = Provisional.HIDDEN) -> None:
+        """Begin a replay, which is kept as a whole or not at all.
 
-        A replay is kept as a whole or not at all. If the appender is closed or the process dies before it is
-        finished, its rows are removed, at once or by the next appender, so that repeating it doubles nothing.
+        If the appender is closed or the process dies before it is finished, what it added is removed, at once or by the
+        next appender, so that repeating it doubles nothing.
+
+        Args:
+            provisional: HIDDEN keeps what is added from readers until `finish_replay`; SHOWN lets them see it; NO also
+                lets it stay if the replay is not finished, for what nobody can repeat.
         """
         self.end_segments()
-        self._replaying = True
+        with container.translated(self._path):
+            query = "SELECT coalesce(max(id), 0) FROM segment"
+            self._before_replay = max(self._highest, self._connection.execute(query).fetchone()[0])
+        self._replaying, self._provisional = True, provisional
 
     def finish_replay(self, traces: Collection[bytes] = ()) -> None:
         """Keep what the replay added, and remember its traces by SHA-256, in one transaction."""
         with self._transaction():
             self._end([*self._open.values()])
-            self._connection.execute("UPDATE segment SET provisional = 0 WHERE provisional = 1")
+            self._connection.execute("UPDATE segment SET provisional = 0 WHERE provisional != 0")
             self._remember(traces)
-        self._replaying = False
+        self._replay_is_over()
+
+    def discard_replay(self) -> None:
+        """Remove all that the replay added, whether readers could see it or not."""
+        with self._transaction():
+            query = "SELECT id FROM segment WHERE id > ?"
+            added = self._connection.execute(query, (self._before_replay,)).fetchall()
+            delete_segments(self._connection, [row[0] for row in added])
+        self._replay_is_over()
+
+    def _replay_is_over(self) -> None:
+        self._replaying, self._provisional = False, Provisional.NO
         self._open.clear()
 
     def end_segments(self) -> None:
@@ -173,10 +195,9 @@ class Appender:
         self._open.clear()
 
     def close(self) -> None:
-        """End all segments; a replay that was not finished is removed."""
-        if self._replaying:
-            self._open.clear()
-            self._replaying = False
+        """End all segments; a replay that was not finished is removed, unless it was begun to stay."""
+        if self._provisional is not Provisional.NO:
+            self._replay_is_over()
             self._discard_leftovers()
         else:
             self.end_segments()
@@ -244,7 +265,7 @@ class Appender:
         place = Place(self._store_id, purpose, self._highest, day)
         folder = layout.RECIPIENTS if purpose == CONTACTS else layout.KEY_RECIPIENTS
         keys = layout.recipients(self._state, folder)
-        cipher = insert_segment(self._connection, place, keys, provisional=self._replaying)
+        cipher = insert_segment(self._connection, place, keys, provisional=self._provisional)
         return Segment(place, cipher)
 
     def _end(self, segments: Collection[Segment]) -> None:

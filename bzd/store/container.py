@@ -27,8 +27,12 @@ SLOT_SHIFT = 8
 BUSY_TIMEOUT_S = 5.0
 """How long one bzd waits for another's short transaction."""
 
-_LENGTH_LIMIT = 1 << 20
-"""No value or statement of a store is longer; a damaged length must not make SQLite allocate a gigabyte."""
+_OTHER_USER = "run as the user that owns it, or with sudo"
+_LENGTH_LIMIT = 1 << 13
+"""No value or statement of a store is longer; a row that says otherwise must not make SQLite allocate a gigabyte."""
+_SCHEMA_STEPS = 100_000
+"""Steps of SQLite's machine (https://www.sqlite.org/opcode.html) after which reading a schema is given up; that of a
+store takes a few hundred, one whose pages lead to each other again and again takes for ever."""
 
 SCHEMA = {
     "store": "CREATE TABLE store (one INTEGER PRIMARY KEY, id BLOB NOT NULL, signing_key BLOB NOT NULL)",
@@ -41,8 +45,16 @@ SCHEMA = {
 }
 """Every table and the statement that makes it; a store has these and nothing else."""
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes Python's sqlite3 raise; the second when SQLite quotes damaged text in its message."""
+
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_TOOBIG}
+
+
+_NO_STORE = (
+    "name a state directory or an exported store; if this was one, `bzd export store --salvage` may save some of it"
+)
 
 
 @contextmanager
@@ -50,13 +62,13 @@ def translated(path: Path) -> Iterator[None]:
     """Raise what SQLite raises within as an error of `bzd.errors` that names the file."""
     try:
         yield
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> BzdError:
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> BzdError:
     """What an SQLite error means to a user (https://www.sqlite.org/rescode.html)."""
-    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = extended & 0xFF
     if primary in _FULL or extended in _FULL:
         return DiskFullError(f"cannot write {path}: the disk is full")
@@ -68,6 +80,10 @@ def translate(error: sqlite3.Error, path: Path) -> BzdError:
         return StateError(f"cannot open {path}: {error}", "check the path and its permissions")
     if extended in {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}:
         return OutputError(f"cannot write {path}: {error}", DiskFullError.hint)
+    if primary == sqlite3.SQLITE_INTERRUPT:
+        return StoreError(f"{path} is damaged: its schema has no end")
+    if primary == sqlite3.SQLITE_NOTADB:
+        return StoreError(f"{path} is damaged, or is no store", _NO_STORE)
     if primary in _DAMAGED:
         return StoreError(f"{path} is damaged, or is no store: {error}")
     return StoreError(f"cannot use {path}: {error}")
@@ -79,14 +95,18 @@ def build(path: Path) -> sqlite3.Connection:
     The file must exist, so that its mode is the caller's choice, and be empty.
     """
     connection = connect(path, "mode=rw")
-    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    for statement in SCHEMA.values():
-        connection.execute(statement)
+    try:
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        for statement in SCHEMA.values():
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -99,6 +119,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
         DiskFullError: if the file system is full or read-only.
     """
     _present(path)
+    if not os.access(path, os.W_OK):
+        # SQLite would only say that it is "unable to open" the file.
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise DiskFullError(f"cannot write {path}: the file system is read-only")
+        raise StateError(f"cannot write {path}: permission denied", _OTHER_USER)
     with translated(path):
         connection = connect(path, "mode=rw")
         try:
@@ -145,7 +170,7 @@ def _present(path: Path) -> None:
     if not regular:
         raise StateError(f"{path} is no file, so no store")
     if not os.access(path, os.R_OK):
-        raise StateError(f"cannot open {path}: permission denied", "run as the user that owns it, or with sudo")
+        raise StateError(f"cannot open {path}: permission denied", _OTHER_USER)
 
 
 @contextmanager
@@ -172,11 +197,12 @@ def _opens(path: Path) -> bool:
     cured = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
     try:
         connection = connect(path, "mode=ro")
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return False
     try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+        _bound_steps(connection)
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except SQLITE_ERRORS as error:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF not in cured
     finally:
         connection.close()
@@ -198,21 +224,34 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LENGTH_LIMIT)
     connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, _LENGTH_LIMIT)
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
-    connection.execute("PRAGMA trusted_schema=OFF")
-    connection.execute("PRAGMA cell_size_check=ON")
+    try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA cell_size_check=ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse what is no store of this version; its schema must be ours to the letter, so no view or trigger runs."""
+    _bound_steps(connection)
     found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")}
     if found["application_id"] != APPLICATION_ID:
+        if path.stat().st_size == 0:
+            raise StoreError(f"{path} is empty", "whatever should have written it failed; write it again")
         raise StoreError(f"{path} is no store of bzd", "name a state directory, or what `bzd export store` wrote")
     if found["user_version"] > SCHEMA_VERSION:
         raise StoreVersionError(f"{path} was written by a newer bzd (schema {found['user_version']})")
     statements = [row[0] for row in connection.execute("SELECT sql FROM sqlite_schema LIMIT 100")]
     if found["user_version"] != SCHEMA_VERSION or sorted(map(str, statements)) != sorted(SCHEMA.values()):
         raise StoreError(f"{path} is damaged: its schema is not that of a store")
+    connection.set_progress_handler(None, 0)
+
+
+def _bound_steps(connection: sqlite3.Connection) -> None:
+    """Have SQLite give up any statement that takes `_SCHEMA_STEPS`."""
+    connection.set_progress_handler(lambda: 1, _SCHEMA_STEPS)
 
 
 def store_row(connection: sqlite3.Connection, path: Path) -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bzd.errors import InputError, OutputError, StateError
 from bzd.store import container
 from bzd.store import state as layout
-from bzd.store.identity import Identity, PublicKey
+from bzd.store.identity import Identity, PublicKey, fingerprint
 from bzd.store.lock import AppenderLock
 from bzd.store.records import LABEL_MAX_BYTES, Label, SigningKey, encode_label, encode_signing_key
 from bzd.store.sealing import LABEL, SIGNING, Place
@@ -21,6 +21,7 @@ from bzd.store.segments import insert_record, insert_segment
 
 _NEW = "store.sqlite.new"
 """Where a store is made before it gets its name, so that a half-made one is never taken for a store."""
+_SIGNING_DOMAIN = b"bzd signing key\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class StoreInfo:
     key_recipients: tuple[PublicKey, ...]
     identity: Path | None
     created: bool = False
+
+    @property
+    def signing_fingerprint(self) -> str:
+        """What people compare the signing key by; see `bzd.store.identity.fingerprint`."""
+        return fingerprint(_SIGNING_DOMAIN, self.signing_key)
 
 
 def create(  # noqa: PLR0913  all by name; each is a decision of the user
@@ -71,10 +77,15 @@ def create(  # noqa: PLR0913  all by name; each is a decision of the user
     Raises:
         StateError: if there is a store with other recipients, or no recipient is given.
         InputError: if the label is too long.
+        BusyError: if another process makes one there at this moment.
         OutputError: if the directory cannot be written, or holds another identity already.
     """
     owners = list(recipients) if key_recipients is None else list(key_recipients)
     _valid(recipients, owners, label)
+    # Before the lock, because a daemon that appends is no reason to say anything else of a store that is there.
+    # os.path, because Path.exists raises where the folder may not be entered.
+    if os.path.exists(state / layout.STORE_FILE):  # noqa: PTH110
+        return _existing(state, recipients, owners)
     layout.make_directory(state)
     lock = AppenderLock(state)
     try:
@@ -82,7 +93,7 @@ def create(  # noqa: PLR0913  all by name; each is a decision of the user
             return _existing(state, recipients, owners)
         layout.write_recipients(state, layout.RECIPIENTS, recipients)
         layout.write_recipients(state, layout.KEY_RECIPIENTS, owners)
-        _make_store(state, recipients, owners, Label(label, round(now * 1000) / 1000))
+        _make_store(state, recipients, owners, label, now)
         if identity is not None:
             _keep_identity(state / layout.IDENTITY_FILE, identity)
         (state / _NEW).rename(state / layout.STORE_FILE)
@@ -143,19 +154,21 @@ def _keep_identity(path: Path, identity: Identity) -> None:
         raise
 
 
-def _make_store(state: Path, recipients: Sequence[PublicKey], owners: Sequence[PublicKey], label: Label) -> None:
+def _make_store(
+    state: Path, recipients: Sequence[PublicKey], owners: Sequence[PublicKey], name: str, now: float
+) -> None:
     path = state / _NEW
     path.unlink(missing_ok=True)
     layout.write_new(path, b"")
     store_id = os.urandom(16)
     signing = Ed25519PrivateKey.generate()
+    public = signing.public_key().public_bytes_raw()
+    label = Label(name, round(now * 1000) / 1000, public)
     both = list(dict.fromkeys([*recipients, *owners]))
     with container.translated(path):
         connection = container.build(path)
         try:
-            connection.execute(
-                "INSERT INTO store VALUES (1, ?, ?)", (store_id, signing.public_key().public_bytes_raw())
-            )
+            connection.execute("INSERT INTO store VALUES (1, ?, ?)", (store_id, public))
             for segment, purpose, keys, record in (
                 (1, LABEL, both, encode_label(label)),
                 (2, SIGNING, list(owners), encode_signing_key(SigningKey(signing.private_bytes_raw()))),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bzd.model import Contact
 from bzd.store.records import contact_parts, encode_part
 from bzd.store.sealing import CONTACTS
-from bzd.store.segments import END_ROW, Segment
+from bzd.store.segments import END_ROWS, Segment
 
 DAY_S = 86400
 """Seconds of a UTC day."""
@@ -115,7 +115,7 @@ class Draft:
         segment.rows -= len(rows)
         if segment not in self.alive:
             # Its data key is forgotten, so that its number of rows cannot be sealed anew: it counts as never ended.
-            self._gone.append(segment.row(END_ROW))
+            self._gone += [segment.row(number) for number in END_ROWS]
 
 
 def contact_day(contact: Contact) -> int | None:

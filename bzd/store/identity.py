@@ -60,9 +60,8 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        """128 bits of the key's SHA-256 as eight groups of four hex digits."""
-        digest = hashlib.sha256(_FINGERPRINT_DOMAIN + self.raw).hexdigest()[:32]
-        return "-".join(textwrap.wrap(digest, 4))
+        """What people compare it by; see `fingerprint`."""
+        return fingerprint(_FINGERPRINT_DOMAIN, self.raw)
 
     def key(self) -> hpke.MLKEM768X25519PublicKey:
         """The key as `cryptography` wants it.
@@ -160,6 +159,16 @@ class Identity:
         if identity.fingerprint != words[1]:
             raise IdentityError(f"{name} is damaged: its fingerprint does not match its key", _AGAIN)
         return identity
+
+
+def fingerprint(domain: bytes, public: bytes) -> str:
+    """What people compare a public key by: 128 bits of SHA-256 as eight groups of four hex digits.
+
+    Args:
+        domain: what kind of key it is, so that keys of two kinds never have one fingerprint.
+        public: the key.
+    """
+    return "-".join(textwrap.wrap(hashlib.sha256(domain + public).hexdigest()[:32], 4))
 
 
 def needs_passphrase(data: bytes) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bzd.errors import BusyError, StateError
-from bzd.store.state import LOCK_FILE, output_error
+from bzd.store.state import LOCK_FILE, adopt, output_error
 
 _HELD: set[tuple[int, int, int]] = set()
 """Process, device and inode of the locks this process holds. POSIX record locks belong to a process, so that they
@@ -30,13 +31,13 @@ class AppenderLock:
 
     def __init__(self, state: Path) -> None:
         path = state / LOCK_FILE
-        if not state.is_dir():
+        if not os.path.isdir(state):  # noqa: PTH112  Path.is_dir raises where a folder above may not be entered
             raise StateError(f"there is no state directory at {state}")
         self._key = _identify(path)
         if self._key in _HELD:
             raise _busy(state)
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = _open(path)
         except OSError as error:
             raise output_error(path, error) from error
         try:
@@ -51,6 +52,16 @@ class AppenderLock:
         """Give it back."""
         _HELD.discard(self._key)
         os.close(self._descriptor)
+
+
+def _open(path: Path) -> int:
+    """The lock file, which is made where there is none; its owner is whose the directory is."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileExistsError):
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        adopt(descriptor, path.parent)
+        return descriptor
+    return os.open(path, flags)
 
 
 def _identify(path: Path) -> tuple[int, int, int]:

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bzd.store import container
 from bzd.store.identity import Identity
-from bzd.store.records import EndOfSegment, Record, decode
-from bzd.store.sealing import NO_DAY, Place, RecordCipher, open_key
-from bzd.store.segments import END_ROW, key_range, row_range
+from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
+from bzd.store.sealing import BLOB_BYTES, NONCE_BYTES, SEALED_KEY_BYTES, SUITE_ID, Place, RecordCipher, open_key
+from bzd.store.segments import END_ROWS, Provisional, key_range, row_range
 
-_DAY_MAX = 2**31 - 1
+Row = TypeVar("Row", bound=tuple[Any, ...])
+"""A row of a table, its ID first."""
+
+_DAY_MAX = TIME_MAX_S // 86400 - 1
 _ROWS_NAMED = 8
 """Damaged rows that a problem names; a store damaged all over must not fill the screen or the memory."""
 
@@ -24,7 +28,7 @@ class SegmentRow:
 
     Attributes:
         place: where it says it belongs.
-        provisional: whether it belongs to a replay that has not ended.
+        provisional: whether it belongs to a replay that has not ended and is not to be seen yet.
     """
 
     place: Place
@@ -55,22 +59,25 @@ class Contents:
 
 def segment_rows(connection: sqlite3.Connection, store_id: bytes) -> Iterator[SegmentRow]:
     """The segments, in the order in which they began; those whose row makes no sense are left out."""
-    for identifier, purpose, day, provisional in connection.execute(
-        "SELECT id, purpose, day, provisional FROM segment ORDER BY id"
-    ):
-        sane_day = day is None or (isinstance(day, int) and NO_DAY < day <= _DAY_MAX)
+    rows = connection.execute("SELECT id, purpose, day, provisional FROM segment ORDER BY id")
+    for identifier, purpose, day, provisional in _ascending(rows):
+        sane_day = day is None or (isinstance(day, int) and 0 <= day <= _DAY_MAX)
         if 0 < identifier < 2**31 and isinstance(purpose, int) and 0 <= purpose < 256 and sane_day:
-            yield SegmentRow(Place(store_id, purpose, identifier, day), provisional != 0)
+            yield SegmentRow(Place(store_id, purpose, identifier, day), provisional == Provisional.HIDDEN)
 
 
 def open_segment(
     connection: sqlite3.Connection, segment: SegmentRow, identities: Sequence[Identity]
 ) -> RecordCipher | None:
     """What opens the records of a segment; None if no identity opens it, or its sealed keys are damaged."""
-    rows = connection.execute(
-        "SELECT sealed FROM sealed_key WHERE id BETWEEN ? AND ?", key_range(segment.place.segment)
+    # A value of another length is not even read: many rows of a hostile file can share one long value. Nor are more
+    # rows than there are slots, because its pages can lead to the same rows again and again.
+    query = (
+        f"SELECT suite, CASE length(sealed) WHEN {SEALED_KEY_BYTES} THEN sealed END FROM sealed_key"  # noqa: S608  ours
+        f" WHERE id BETWEEN ? AND ? LIMIT {1 << container.SLOT_SHIFT}"
     )
-    sealed = [row[0] for row in rows if isinstance(row[0], bytes)]
+    rows = connection.execute(query, key_range(segment.place.segment))
+    sealed = [key for suite, key in rows if suite == SUITE_ID and isinstance(key, bytes)]
     data_key = open_key(sealed, identities, segment.place)
     return None if data_key is None else RecordCipher(data_key, segment.place)
 
@@ -98,21 +105,31 @@ def _rows(
     connection: sqlite3.Connection, segment: SegmentRow, contents: Contents
 ) -> Iterator[tuple[int, object, object]]:
     """The rows of a segment in one short read; what SQLite cannot read ends them."""
-    query = "SELECT id, nonce, sealed FROM record WHERE id BETWEEN ? AND ? ORDER BY id"
+    query = (
+        f"SELECT id, CASE length(nonce) WHEN {NONCE_BYTES} THEN nonce END,"  # noqa: S608  numbers of ours
+        f" CASE length(sealed) WHEN {BLOB_BYTES} THEN sealed END"  # see open_segment
+        " FROM record WHERE id BETWEEN ? AND ? ORDER BY id"
+    )
     found: list[tuple[int, object, object]] = []
-    low, high = row_range(segment.place.segment)
-    last = low - 1
     try:
-        for row in connection.execute(query, (low, high)):
-            if row[0] <= last:
-                # Pages of a damaged file may lead round in a circle.
-                raise sqlite3.DatabaseError("rows out of order")  # noqa: TRY301  the same fate as what SQLite notices
-            last = row[0]
-            found.append(row)
-    except sqlite3.DatabaseError as error:
+        # Not at once, because what was read before an error counts.
+        found.extend(_ascending(connection.execute(query, row_range(segment.place.segment))))
+    except container.SQLITE_ERRORS as error:
         contents.damaged += 1
-        contents.problems.append(f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read")
+        contents.problems.append(
+            f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read, salvage may save more"
+        )
     return iter(found)
+
+
+def _ascending(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows as they come, as long as their IDs rise: in a hostile file pages lead round, or to one page for ever."""
+    last: int | None = None
+    for row in rows:
+        if last is not None and row[0] <= last:
+            raise sqlite3.DatabaseError("rows out of order")
+        last = row[0]
+        yield row
 
 
 def _open(cipher: RecordCipher, row: int, nonce: object, blob: object) -> Record | None:
@@ -126,14 +143,18 @@ def _open(cipher: RecordCipher, row: int, nonce: object, blob: object) -> Record
 
 
 def _account(segment: SegmentRow, contents: Contents) -> None:
-    """Take out the end-of-segment record and compare its count; a segment without one was cut off, which is normal."""
-    if not contents.records or not isinstance(contents.records[0][1], EndOfSegment):
-        return
-    number, end = contents.records.pop(0)
+    """Take out the end-of-segment records and compare their count; a segment without was cut off, which is normal."""
+    ends = [record for _, record in contents.records if isinstance(record, EndOfSegment)]
+    contents.records = [(number, record) for number, record in contents.records if not isinstance(record, EndOfSegment)]
     there = len(contents.records) + contents.damaged
-    if number == END_ROW and isinstance(end, EndOfSegment) and there < end.rows:
-        contents.missing = end.rows - there
-        contents.problems.append(f"{segment.name}: {contents.missing} of {end.rows} records are missing")
+    if ends:
+        expected = max(end.rows for end in ends)
+        contents.missing = max(0, expected + len(END_ROWS) - there - len(ends))
+        if contents.missing:
+            contents.problems.append(f"{segment.name}: {contents.missing} of {expected} records are missing")
+    elif not there:
+        # A segment is begun together with its first record.
+        contents.problems.append(f"{segment.name}: all its records are missing")
 
 
 def orphans(connection: sqlite3.Connection, known: set[int]) -> list[int]:

@@ -15,7 +15,7 @@ from bzd.store import container
 from bzd.store.opening import SegmentRow, segment_rows
 from bzd.store.sealing import CONTACTS, OWN_KEYS
 from bzd.store.segments import delete_segments, key_range
-from bzd.store.state import STORE_FILE
+from bzd.store.state import STORE_FILE, store_file
 
 _DAY_S = 86400
 _EPOCH = date(1970, 1, 1)
@@ -27,7 +27,7 @@ class PurgeResult:
 
     Attributes:
         segments: number of segments.
-        records: number of records in them, contacts and own keys alike; nobody can tell more without an identity.
+        records: number of rows in them, those that end segments included; nobody can tell more without an identity.
         days: the UTC days that are gone, in order.
         undated: number of segments without a day among them.
     """
@@ -36,6 +36,22 @@ class PurgeResult:
     records: int
     days: tuple[date, ...]
     undated: int
+
+
+def days(source: Path) -> tuple[date, ...]:
+    """The UTC days of which a store holds contacts or own keys, in order; needs no identity.
+
+    Args:
+        source: a state directory or an exported file.
+
+    Raises:
+        StateError: if there is no store.
+        StoreError: if it is damaged.
+    """
+    path = store_file(source)
+    with container.open_reader(path) as connection, container.translated(path):
+        found = {segment.place.day for segment in segment_rows(connection, b"") if segment.place.purpose in _PURGED}
+    return tuple(sorted(_EPOCH + timedelta(days=day) for day in found if day is not None))
 
 
 def purge(state: Path, *, days: Collection[date] | None = None, before: float | None = None, now: float) -> PurgeResult:

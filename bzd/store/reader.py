@@ -87,14 +87,14 @@ class Reader:
     def contacts(self, since: float | None = None, until: float | None = None) -> Iterator[Contact]:
         """The contacts in order of their start.
 
-        Memory is that of the fullest day. What a writer adds meanwhile to days not yet read is read as well; a
-        contact is never read in halves.
+        Memory is that of the fullest day. Days are read one after the other, so that what a writer adds meanwhile to
+        a later day may be among them; a contact is never read in halves.
 
         Args:
             since: leaves out contacts that ended before, UTC unix seconds.
             until: leaves out contacts that started at or after it, UTC unix seconds.
         """
-        self._report_orphans()
+        self._survey()
         wanted = [segment for segment in self._of(CONTACTS) if _within(segment, since, until)]
         dated = sorted((segment for segment in wanted if segment.place.day is not None), key=_day)
         undated = [segment for segment in wanted if segment.place.day is None]
@@ -110,6 +110,7 @@ class Reader:
         Raises:
             IdentityError: if there are some, and none of the identities opens own keys here.
         """
+        self._survey()
         segments = self._of(OWN_KEYS)
         if segments and not any(self._opens(segment) for segment in [*self._of(SIGNING), *segments]):
             raise IdentityError(f"the own keys in {self._path} are sealed to others", _KEYS_HINT)
@@ -141,7 +142,12 @@ class Reader:
     def _read_label(self) -> str | None:
         found = [segment for segment in self._of(LABEL) if self._opens(segment)]
         labels = [record for segment in found for record in self._records(segment) if isinstance(record, Label)]
-        return labels[0].text if labels else None
+        if not labels:
+            return None
+        if labels[0].signing_public != self.signing_public:
+            self.problems.append("the badge's public signing key was changed; the one that was sealed is taken")
+            self.signing_public = labels[0].signing_public
+        return labels[0].text
 
     def _of(self, purpose: int) -> list[SegmentRow]:
         return [segment for segment in self._segments if segment.place.purpose == purpose]
@@ -154,7 +160,7 @@ class Reader:
         if identifier not in self._ciphers:
             try:
                 self._ciphers[identifier] = open_segment(self._connection, segment, self._identities)
-            except sqlite3.DatabaseError as error:
+            except container.SQLITE_ERRORS as error:
                 self._ciphers[identifier] = None
                 self.problems.append(f"{segment.name}: its sealed keys are damaged: {error}")
         return self._ciphers[identifier]
@@ -195,11 +201,16 @@ class Reader:
         date = "" if day is None else f" of {(_EPOCH + timedelta(days=day)).date()}"
         self.problems.append(f"{segment.name}{date}: not opened; it is sealed to others, or its key is damaged")
 
-    def _report_orphans(self) -> None:
+    def _survey(self) -> None:
+        """Look again which segments there are, and whether rows are left of others, in one short read."""
         try:
-            known = {row[0] for row in self._connection.execute("SELECT id FROM segment")}
-            lost = orphans(self._connection, known)
-        except sqlite3.DatabaseError as error:
+            self._connection.execute("BEGIN")
+            try:
+                self._segments = list(segment_rows(self._connection, self.store_id))
+                lost = orphans(self._connection, {segment.place.segment for segment in self._segments})
+            finally:
+                self._connection.execute("COMMIT")
+        except container.SQLITE_ERRORS as error:
             self.problems.append(f"the file is damaged: {error}")
             return
         if lost:

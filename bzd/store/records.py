@@ -29,6 +29,8 @@ METADATA_MAX_BYTES = 16
 """Longest metadata; known protocols have 0 or 4 bytes."""
 KEY_MAX_BYTES = 64
 """Longest daily key; known protocols have 16 or 32 bytes."""
+TIME_MAX_S = 253_402_300_800
+"""Times are from 0 to this, the year 10000, which RFC 3339 cannot write; the tracker refuses later ones as well."""
 LABEL_MAX_BYTES = 200
 """Longest label in UTF-8; a host name has at most 64 characters on Linux."""
 
@@ -44,7 +46,7 @@ _SCAN = struct.Struct(">IIHhb")
 _END_RECORD = struct.Struct(">BBI")
 _KEY_RECORD = struct.Struct(f">BB{PROTOCOL_MAX_BYTES + 1}p{KEY_MAX_BYTES + 1}pqq")
 _ANCHOR_RECORD = struct.Struct(">BB16sqqB")
-_LABEL_RECORD = struct.Struct(f">BB{LABEL_MAX_BYTES + 1}pq")
+_LABEL_RECORD = struct.Struct(f">BB{LABEL_MAX_BYTES + 1}pq32s")
 _SIGNING_RECORD = struct.Struct(">BB32s")
 
 
@@ -89,10 +91,17 @@ class ClockAnchor:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The name that `bzd init` gave the store, and when, UTC unix seconds in whole milliseconds."""
+    """What `bzd init` sealed about the store.
+
+    Attributes:
+        text: its name.
+        created: when it was made, UTC unix seconds in whole milliseconds.
+        signing_public: the badge's public Ed25519 key (32 bytes), so that a change of the clear one is noticed.
+    """
 
     text: str
     created: float
+    signing_public: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +146,8 @@ def encode_part(contact: Contact, scans: Iterable[ScanInstance], *, head: int, p
             contact.protocol.encode(),
             contact.rolling_id,
             contact.metadata,
-            round(contact.start * 1000),
-            round(contact.end * 1000),
+            _ticks(contact.start),
+            _ticks(contact.end),
             round(contact.near_s * 1000),
             _NO_DISTANCE if distance is None else round(distance * 100),
             head,
@@ -158,13 +167,17 @@ def encode_key(key: DailyKey) -> bytes:
     """
     _fits(key.protocol.encode(), PROTOCOL_MAX_BYTES, "protocol")
     _fits(key.key, KEY_MAX_BYTES, "key")
-    times = round(key.start * 1000), round(key.end * 1000)
+    times = _ticks(key.start), _ticks(key.end)
     return _padded(_KEY_RECORD.pack(VERSION, _KEY, key.protocol.encode(), key.key, *times))
 
 
 def encode_anchor(anchor: ClockAnchor) -> bytes:
-    """The record of a clock anchor."""
-    times = round(anchor.boottime * 1000), round(anchor.wall * 1000)
+    """The record of a clock anchor.
+
+    Raises:
+        ValueError: if a time is out of bounds.
+    """
+    times = _ticks(anchor.boottime), _ticks(anchor.wall)
     return _padded(_ANCHOR_RECORD.pack(VERSION, _ANCHOR, anchor.boot_id, *times, anchor.synced))
 
 
@@ -175,7 +188,7 @@ def encode_label(label: Label) -> bytes:
         ValueError: if the label is longer than `LABEL_MAX_BYTES`.
     """
     text = _fits(label.text.encode(), LABEL_MAX_BYTES, "label")
-    return _padded(_LABEL_RECORD.pack(VERSION, _LABEL, text, round(label.created * 1000)))
+    return _padded(_LABEL_RECORD.pack(VERSION, _LABEL, text, _ticks(label.created), label.signing_public))
 
 
 def encode_signing_key(key: SigningKey) -> bytes:
@@ -244,11 +257,11 @@ def _decode_contact(record: bytes) -> ContactPart:
         raise ValueError(f"a contact record with {count} scan instances")
     packed = record[_CONTACT_HEAD.size : _CONTACT_HEAD.size + count * _SCAN.size]
     contact = Contact(
-        protocol=protocol.decode("ascii"),
+        protocol=_name(protocol),
         rolling_id=rolling_id,
         metadata=metadata,
-        start=start / 1000,
-        end=end / 1000,
+        start=_time(start),
+        end=_time(end),
         near_s=near / 1000,
         distance_m=None if distance == _NO_DISTANCE else distance / 100,
         synced=bool(flags & _SYNCED),
@@ -257,22 +270,27 @@ def _decode_contact(record: bytes) -> ContactPart:
             for offset, seconds, sightings, mean, strongest in _SCAN.iter_unpack(packed)
         ),
     )
+    if not all(scan.sightings for scan in contact.scans):
+        raise ValueError("a scan instance without a sighting")
     return ContactPart(first, part, contact)
 
 
 def _decode_key(record: bytes) -> DailyKey:
     _, _, protocol, key, start, end = _KEY_RECORD.unpack_from(record)
-    return DailyKey(protocol.decode("ascii"), key, start / 1000, end / 1000)
+    return DailyKey(_name(protocol), key, _time(start), _time(end))
 
 
 def _decode_anchor(record: bytes) -> ClockAnchor:
     _, _, boot_id, boottime, wall, synced = _ANCHOR_RECORD.unpack_from(record)
-    return ClockAnchor(boot_id, boottime / 1000, wall / 1000, bool(synced))
+    return ClockAnchor(boot_id, _time(boottime), _time(wall), bool(synced))
 
 
 def _decode_label(record: bytes) -> Label:
-    _, _, text, created = _LABEL_RECORD.unpack_from(record)
-    return Label(text.decode(), created / 1000)
+    _, _, text, created, signing_public = _LABEL_RECORD.unpack_from(record)
+    label = text.decode()
+    if not label.isprintable():
+        raise ValueError("a label with control characters")
+    return Label(label, _time(created), signing_public)
 
 
 _DECODERS: dict[int, Callable[[bytes], Record]] = {
@@ -283,6 +301,27 @@ _DECODERS: dict[int, Callable[[bytes], Record]] = {
     _LABEL: _decode_label,
     _SIGNING: lambda record: SigningKey(_SIGNING_RECORD.unpack_from(record)[2]),
 }
+
+
+def _ticks(time: float) -> int:
+    """Whole milliseconds of a time."""
+    if not 0 <= time <= TIME_MAX_S:
+        raise ValueError(f"time {time} does not fit a record")
+    return round(time * 1000)
+
+
+def _time(ticks: int) -> float:
+    """The time of so many milliseconds; a store may come from anybody, and what is out of bounds could not be shown."""
+    if not 0 <= ticks <= TIME_MAX_S * 1000:
+        raise ValueError("a time out of bounds")
+    return ticks / 1000
+
+
+def _name(protocol: bytes) -> str:
+    """The name of a protocol; it is printed, so it must not hold control characters."""
+    if not protocol.isalnum():
+        raise ValueError("a protocol name that is none")
+    return protocol.decode("ascii")
 
 
 def _fits(value: bytes, longest: int, name: str) -> bytes:

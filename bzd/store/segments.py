@@ -7,20 +7,37 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from bzd.store.container import SEGMENT_SHIFT, SLOT_SHIFT
 from bzd.store.identity import PublicKey
 from bzd.store.records import EndOfSegment, encode_end
 from bzd.store.sealing import DATA_KEY_BYTES, SUITE_ID, Place, RecordCipher, seal_key
 
-END_ROW = 0
-"""Row number of the end-of-segment record; other records count from 1."""
+END_ROWS = (0, 2**32 - 1)
+"""Row numbers of the two end-of-segment records; the others count from 1. There are two, before and after all others,
+so that the loss of a page cannot take rows and both counts of them."""
 SEGMENT_MAX = 2**31 - 1
 """Largest segment ID, so that row IDs fit SQLite's signed 64 bits."""
 
 
+class Provisional(IntEnum):
+    """Whether a segment belongs to a replay that has not ended: what becomes of it if that replay dies."""
+
+    NO = 0
+    """It stays; readers have it."""
+    HIDDEN = 1
+    """It goes with the next appender; readers leave it out."""
+    SHOWN = 2
+    """It goes with the next appender; readers have it meanwhile."""
+
+
 def insert_segment(
-    connection: sqlite3.Connection, place: Place, recipients: Sequence[PublicKey], *, provisional: bool = False
+    connection: sqlite3.Connection,
+    place: Place,
+    recipients: Sequence[PublicKey],
+    *,
+    provisional: Provisional = Provisional.NO,
 ) -> RecordCipher:
     """Begin a segment within the open transaction: a new data key, sealed to each recipient.
 
@@ -28,7 +45,7 @@ def insert_segment(
         connection: in a transaction.
         place: where the segment belongs, with an ID that is free.
         recipients: who can open it.
-        provisional: whether it belongs to a replay that has not ended.
+        provisional: whether it goes if its replay does not end.
     """
     data_key = os.urandom(DATA_KEY_BYTES)
     connection.execute(
@@ -112,9 +129,10 @@ class Segment:
         return (self.place.segment << SEGMENT_SHIFT) + number
 
     def end(self, connection: sqlite3.Connection) -> None:
-        """Write its end-of-segment record within the open transaction, or delete it if nothing is in it."""
+        """Write its end-of-segment records within the open transaction, or delete it if nothing is in it."""
         if self.rows:
             record = encode_end(EndOfSegment(self.rows))
-            insert_record(connection, self.cipher, self.place.segment, END_ROW, record)
+            for number in END_ROWS:
+                insert_record(connection, self.cipher, self.place.segment, number, record)
         else:
             delete_segments(connection, [self.place.segment])

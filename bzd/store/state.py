@@ -38,7 +38,8 @@ RECIPIENTS_MAX = 255
 
 def store_file(source: Path) -> Path:
     """The store that a path names: the one in a state directory, or an exported file itself."""
-    return source / STORE_FILE if source.is_dir() else source
+    # os.path here and below, because Path.is_dir raises where a folder above may not be entered.
+    return source / STORE_FILE if os.path.isdir(source) else source  # noqa: PTH112
 
 
 def recipients(state: Path, folder: str = RECIPIENTS) -> list[PublicKey]:
@@ -62,6 +63,8 @@ def write_recipients(state: Path, folder: str, keys: Sequence[PublicKey]) -> Non
         OutputError: if they cannot be written.
         StateError: if the folder holds others already.
     """
+    if (state / folder).is_symlink():
+        raise StateError(f"{state / folder} is a link", "remove it; bzd makes the folder")
     make_directory(state / folder)
     for public in keys:
         path = state / folder / f"{public.fingerprint}.pub"
@@ -104,7 +107,7 @@ def load_identities(
         IdentityError: if there is none.
         InputError: if one cannot be read.
     """
-    candidates = list(files) or [path for path in _usual_identities(state) if path.exists()][:1]
+    candidates = list(files) or [path for path in _usual_identities(state) if os.path.exists(path)][:1]  # noqa: PTH110
     if not candidates:
         where = "" if state is None else f" for {state}"
         raise IdentityError(f"no identity{where}, so nothing can be read")
@@ -114,7 +117,7 @@ def load_identities(
 def _usual_identities(state: Path | None) -> list[Path]:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     paths = [Path(credentials) / CREDENTIAL] if credentials else []
-    return paths + ([state / IDENTITY_FILE] if state is not None and state.is_dir() else [])
+    return paths + ([state / IDENTITY_FILE] if state is not None and os.path.isdir(state) else [])  # noqa: PTH112
 
 
 def read_key_file(path: Path) -> bytes:
@@ -131,16 +134,22 @@ def read_key_file(path: Path) -> bytes:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory that only its owner can enter, or make it so.
+    """Make a directory that only its owner can enter, or make it so; one that is there stays its owner's.
 
     Raises:
         OutputError: if it cannot be made.
     """
     try:
+        new = not path.exists()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o700)
-        _adopt(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (os.O_NOFOLLOW if new else 0))
+        try:
+            if os.fstat(descriptor).st_mode & 0o077:
+                os.fchmod(descriptor, 0o700)
+            if new:
+                adopt(descriptor, path.parent)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -162,7 +171,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _adopt(path)
+            adopt(file.fileno(), path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise output_error(path, error) from error
@@ -184,9 +193,14 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {error.strerror}", "check the path and its permissions")
 
 
-def _adopt(path: Path) -> None:
-    """Give what root makes in a service's directory to the service, as SQLite does with its log."""
+def adopt(descriptor: int, parent: Path) -> None:
+    """Give what root has just made in a service's directory to the service, as SQLite does with its log.
+
+    Args:
+        descriptor: what was made. By its path root could be led to give away something else.
+        parent: the directory it was made in.
+    """
     if os.geteuid() == 0:
-        owner = path.parent.stat()
-        if path.stat().st_uid != owner.st_uid:
-            os.chown(path, owner.st_uid, owner.st_gid)
+        owner = parent.stat()
+        if os.fstat(descriptor).st_uid != owner.st_uid:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -23,11 +23,15 @@ _MAX_AGE_S = 5.0
 
 
 class Fragments:
-    """The pieces of which the rest has not come yet, bounded in number and size."""
+    """The pieces of which the rest has not come yet, bounded in number and size.
+
+    Attributes:
+        pending: time and data of each beginning, by its key.
+    """
 
     def __init__(self, counts: TraceCounts) -> None:
         self._counts = counts
-        self._pending: dict[Hashable, tuple[float, bytes]] = {}
+        self.pending: dict[Hashable, tuple[float, bytes]] = {}
 
     def join(self, key: Hashable, time: float, data: bytes, status: int) -> bytes | None:
         """Add a piece; the whole data if this was its last, else None.
@@ -38,7 +42,7 @@ class Fragments:
             data: the piece.
             status: COMPLETE, INCOMPLETE or TRUNCATED; anything else is taken as TRUNCATED.
         """
-        begun, head = self._pending.pop(key, (time, b""))
+        begun, head = self.pending.pop(key, (time, b""))
         if head and abs(time - begun) > _MAX_AGE_S:
             self._counts.lost_fragments += 1
             head = b""
@@ -54,12 +58,12 @@ class Fragments:
         return whole
 
     def _keep(self, key: Hashable, time: float, data: bytes) -> None:
-        if len(self._pending) >= _MAX_PENDING:
-            del self._pending[next(iter(self._pending))]
+        if len(self.pending) >= _MAX_PENDING:
+            del self.pending[next(iter(self.pending))]
             self._counts.lost_fragments += 1
-        self._pending[key] = (time, data)
+        self.pending[key] = (time, data)
 
     def finish(self) -> None:
         """Count what is still incomplete at the end of the trace."""
-        self._counts.lost_fragments += len(self._pending)
-        self._pending.clear()
+        self._counts.lost_fragments += len(self.pending)
+        self.pending.clear()

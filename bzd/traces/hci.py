@@ -19,7 +19,7 @@ from functools import lru_cache
 from bzd.model import Advertisement
 from bzd.protocols import ad
 from bzd.traces.counts import TraceCounts
-from bzd.traces.fragments import Fragments
+from bzd.traces.fragments import COMPLETE, Fragments
 from bzd.traces.listening import ScanLog
 
 Decoder = Callable[[float, bytes], Sequence[Advertisement]]
@@ -45,11 +45,14 @@ NO_TX_POWER = 127
 _LEGACY = 0x10
 """Event_Type bit 4 of an extended report: the advertiser used legacy PDUs, which have no fragments."""
 
-_ONE_REPORT = struct.Struct(
-    "<BBBBBB6sB"
-)  # event code, length, subevent, reports, event type, address type and value, size
+# Event code, length, subevent, number of reports, event type, address type, address, size.
+_ONE_REPORT = struct.Struct("<BBBBBB6sB")
 _ONE_REPORT_SIZE = 12
 """Octets of the parameters of an event of one report, besides its data."""
+_ONE_EXTENDED = struct.Struct("<BBBBHB6sBBBbHB6sB")  # the same of an extended report, with its RSSI taken out
+_ONE_EXTENDED_SIZE = 26
+_RSSI = 17
+"""Where the RSSI stands in an event of one extended report."""
 _REPORT = struct.Struct("<BB6sB")  # event type, address type, address, size
 EXTENDED = struct.Struct("<HB6sBBBbbHB6sB")  # ..., phys, SID, tx power, RSSI, interval, direct address, size
 _DIRECTED = struct.Struct("<BB6sB6sb")  # event type, address type, address, direct address type, direct address, RSSI
@@ -76,17 +79,34 @@ def tx_power_in(data: bytes) -> int | None:
     return next((int.from_bytes(level, "little", signed=True) for level in levels), None)
 
 
-@lru_cache(maxsize=_REPORTS)
-def _one_report(event: bytes) -> tuple[str, str | None, bytes, int | None] | None:
-    """An LE Advertising Report event of one report, without its last octet, the RSSI.
+_Report = tuple[str, str | None, bytes, int | None]
+"""Address, address type, data and tx power: a report without time and RSSI, which seldom repeat."""
 
-    Gives address, address type, data and tx power; None if the event is anything else.
-    """
+
+@lru_cache(maxsize=_REPORTS)
+def _one_report(event: bytes) -> _Report | None:
+    """An LE Advertising Report event of one report, without its last octet, the RSSI; None if it is anything else."""
     code, size, _, reports, _, kind, address, length = _ONE_REPORT.unpack_from(event)
     if code != LE_META or reports != 1 or size != _ONE_REPORT_SIZE + length or len(event) != 1 + size:
         return None
     data = event[_ONE_REPORT.size :]
     return address_text(address), ADDRESS_TYPES.get(kind), data, tx_power_in(data)
+
+
+@lru_cache(maxsize=_REPORTS)
+def _one_extended(event: bytes) -> _Report | None:
+    """An LE Extended Advertising Report event of one whole report, without its RSSI; None if it is anything else."""
+    if len(event) < _ONE_EXTENDED.size:
+        return None
+    fields = _ONE_EXTENDED.unpack_from(event)
+    code, size, _, reports, event_type, kind, address, _, _, _, power, _, _, _, length = fields
+    if code != LE_META or reports != 1 or size != _ONE_EXTENDED_SIZE + length or len(event) != 1 + size:
+        return None
+    if not event_type & _LEGACY and event_type >> 5 & 3 != COMPLETE:
+        return None
+    data = event[_ONE_EXTENDED.size :]
+    named = "" if kind == ANONYMOUS else address_text(address)
+    return named, ADDRESS_TYPES.get(kind), data, tx_power_in(data) if power == NO_TX_POWER else power
 
 
 class HciDecoder:
@@ -112,17 +132,20 @@ class HciDecoder:
 
     def event(self, time: float, packet: bytes, at: int = 0, adapter: int = 0) -> Sequence[Advertisement]:
         """An event packet, of one of several adapters, that begins at octet `at`."""
-        if len(packet) > at + _ONE_REPORT.size and packet[at + 2] == ADVERTISING_REPORT:
-            # Nearly every event of a long trace is one report that was heard before with another RSSI.
-            report = _one_report(packet[at:-1])
-            if report is not None:
-                address, kind, data, tx_power = report
-                rssi = packet[-1]
-                return (
-                    # The constructor of a named tuple, written in Python, takes twice as long.
-                    _new(Advertisement, (time, address, kind, rssi - 256 if rssi > 127 else rssi, data, tx_power)),
-                )
-        return self._event(time, packet, at, adapter)
+        # Nearly every event of a long trace is one report that was heard before with another RSSI.
+        subevent = packet[at + 2] if len(packet) > at + _ONE_REPORT.size else 0
+        if subevent == ADVERTISING_REPORT:
+            report, rssi = _one_report(packet[at:-1]), packet[-1]
+        elif subevent == EXTENDED_REPORT and not self._fragments.pending and len(packet) > at + _RSSI:
+            rssi = packet[at + _RSSI]
+            report = _one_extended(packet[at : at + _RSSI] + packet[at + _RSSI + 1 :])
+        else:
+            report, rssi = None, 0
+        if report is None:
+            return self._event(time, packet, at, adapter)
+        address, kind, data, tx_power = report
+        # The constructor of a named tuple, written in Python, takes twice as long.
+        return (_new(Advertisement, (time, address, kind, rssi - 256 if rssi > 127 else rssi, data, tx_power)),)
 
     def command(self, time: float, packet: bytes, at: int = 0) -> Sequence[Advertisement]:
         """A command packet that begins at octet `at`; scans that start and stop are noted."""

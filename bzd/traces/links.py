@@ -30,14 +30,25 @@ NAMES = {
 """Link types that are read."""
 
 _READ = "link types " + ", ".join(f"{number} ({name})" for number, name in NAMES.items()) + " are read"
-_USB = "record the adapter with `btmon -w FILE` instead: USB frames hold the HCI traffic of every device on the bus"
+_USB = (
+    "record the adapter with `btmon -w FILE` instead, or convert it: `tshark -r IN --disable-protocol hci_usb "
+    "-Y 'usb.transfer_type==1 && usb.capdata' -T fields -e frame.time_epoch -e usb.capdata | sed 's/\\t/ 04/' > TEXT; "
+    "text2pcap -l 187 -t %s.%f -r '^(?<time>\\S+) (?<data>\\S+)$' TEXT OUT`"
+)
+"""HCI events are what a Bluetooth adapter sends in interrupt transfers (Core specification Vol 4 Part B 2.1); to each
+goes the H4 indicator of an event. tshark and text2pcap come with Wireshark 4."""
+_PPI = (
+    "record again with `ubertooth-btle -n -r FILE`, which writes pcapng with an RF header (256); what was recorded can "
+    "be looked at, but has no RSSI and so makes no contacts, after `editcap -F pcap -C 24 -L -T bluetooth-le-ll IN OUT`"
+)
+"""Ubertooth's PPI header has 24 bytes: 8, and one field of 4 and 12 (libbtbb, pcap.c)."""
 _UNREAD = {
     1: ("Ethernet", _READ),
     105: ("802.11", _READ),
-    147: ("USER0, which old nRF Sniffers used", "convert it: editcap -F pcap -T nordic_ble IN OUT"),
+    147: ("USER0, which old nRF Sniffers used", "convert it: `editcap -F pcap -T nordic_ble IN OUT`"),
     161: ("Bluetooth baseband", _READ),
     189: ("Linux usbmon", _USB),
-    192: ("PPI", "record again with `ubertooth-btle -n -r FILE`, which writes pcapng with an RF header (256)"),
+    192: ("PPI", _PPI),
     220: ("Linux usbmon with padding", _USB),
     249: ("USBPcap", _USB),
     255: ("Bluetooth BR/EDR baseband", "classic Bluetooth has no BLE advertising; record with a BLE sniffer"),

@@ -6,6 +6,9 @@ Memory is bounded by one block and one record, whatever the size of the file and
 
 from __future__ import annotations
 
+import hashlib
+import os
+import stat
 import struct
 import sys
 import zlib
@@ -75,16 +78,26 @@ class ByteStream:
     Attributes:
         problem: why the stream ended too early (`it is cut off ...`), None if it did not.
         unterminated: whether the last line that `lines` gave had no line feed.
+        stored: bytes read so far as they are stored, before decompression.
+        size: bytes that are stored in all, None where nobody knows (a pipe).
     """
 
-    def __init__(self, read: Read, close: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, read: Read, close: Callable[[], None] = lambda: None, size: int | None = None) -> None:
         self.problem: str | None = None
         self.unterminated = False
-        self._raw_read, self._read, self._close = read, read, close
+        self.stored, self.size = 0, size
+        self._given_read, self._close = read, close
+        self._read: Read = self._raw_read
+        self._digest: Any = None
         self._buffer, self._at, self._passed = b"", 0, 0
         if self.peek(2) == GZIP_MAGIC:
             self._read = _Gunzip(self._compressed, self.end_early).read
             self._pushed, self._buffer = self._buffer, b""
+
+    def _raw_read(self, size: int) -> bytes:
+        block = self._given_read(size)
+        self.stored += len(block)
+        return block
 
     def _compressed(self, size: int) -> bytes:
         """The compressed bytes: first those that were read to recognise them."""
@@ -95,6 +108,17 @@ class ByteStream:
     def position(self) -> int:
         """Bytes consumed so far (after decompression)."""
         return self._passed + self._at
+
+    def hash_all(self) -> None:
+        """Hash all bytes that are read, after decompression; to be called before anything is consumed."""
+        self._digest = hashlib.sha256(self._buffer)
+
+    def sha256(self) -> bytes:
+        """SHA-256 of all bytes of the stream, which is read to its end for it; `hash_all` must have been called."""
+        while self._more():
+            self._at = len(self._buffer)
+        digest: bytes = self._digest.digest()
+        return digest
 
     def end_early(self, problem: str) -> None:
         """Note why the stream ends here; the first reason stands."""
@@ -202,6 +226,8 @@ class ByteStream:
         """Read one more block; False at the end."""
         block = self._read(BLOCK)
         if block:
+            if self._digest is not None:
+                self._digest.update(block)
             self._passed += self._at
             self._buffer, self._at = self._buffer[self._at :] + block, 0
         return bool(block)
@@ -245,7 +271,9 @@ def _open_file(path: str) -> ByteStream:
     except ValueError as error:  # a NUL character in the name
         raise InputError(f"{path!r}: {error}") from error
     try:
-        return ByteStream(_guarded(path, file.read), file.close)
+        found = os.fstat(file.fileno())
+        size = found.st_size if stat.S_ISREG(found.st_mode) else None
+        return ByteStream(_guarded(path, file.read), file.close, size)
     except InputError:
         file.close()
         raise

@@ -9,8 +9,9 @@ from bzd.protocols import recognise
 from bzd.traces.listening import PAUSE_S, Bursts, ScanPeriod, estimate
 from bzd.traces.trace import Trace
 
-MOST_DISTINCT = 100_000
-"""Distinct values counted exactly, of IDs and of addresses each; beyond it the count is "at least". About 12 MB."""
+MOST_DISTINCT = 50_000
+"""Distinct values counted exactly, of IDs and of addresses each; beyond it the count is "at least". Some
+6 MB each."""
 _PAYLOADS = 8192
 """Distinct payloads counted before they are looked into, as many as `bzd.protocols` remembers."""
 
@@ -92,7 +93,7 @@ def gather(trace: Trace) -> Statistics:
     for time, address, _, rssi, data, _ in trace:
         rssi_counts[rssi] = rssi_counts.get(rssi, 0) + 1
         payloads[data] = payloads.get(data, 0) + 1
-        if address not in known:
+        if address not in known and address:
             addresses.add(address)
         if len(payloads) > _PAYLOADS:
             statistics.add_payloads(payloads)

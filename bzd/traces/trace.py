@@ -26,8 +26,13 @@ class Trace:
         scans: when the recorder switched its scan on and off, as far as the trace was read.
     """
 
-    def __init__(self, name: str, stream: ByteStream, reader: Reader, time_offset: float = 0.0) -> None:
+    def __init__(
+        self, name: str, stream: ByteStream, reader: Reader, time_offset: float = 0.0, *, hashed: bool = False
+    ) -> None:
         self.name = name
+        self._hashed = hashed
+        if hashed:
+            stream.hash_all()
         self.counts = TraceCounts()
         self._decoders = Decoders(self.counts)
         self.scans: ScanLog = self._decoders.scans
@@ -39,6 +44,19 @@ class Trace:
     def problem(self) -> str | None:
         """Why the trace ended too early, as a clause (`it is cut off ...`); None if it did not."""
         return self._stream.problem
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Bytes of the file read so far and in all, None for a pipe; a file that grows may give more than all."""
+        return None if self._stream.size is None else (self._stream.stored, self._stream.size)
+
+    def sha256(self) -> bytes:
+        """What names the trace: SHA-256 of its content, whether it came gzipped or not, from a file or a pipe.
+
+        Only of a trace that was opened `hashed` and is not closed; what is left of it is read, which may wait for a
+        pipe to end.
+        """
+        return self._stream.sha256()
 
     @property
     def scan_starts(self) -> list[float]:
@@ -58,11 +76,10 @@ class Trace:
                 else:
                     counts.bad_time += 1
             self._decoders.finish()
-        except TraceError as error:
-            raise TraceError(f"{self.name}: {error}", error.hint) from error
         finally:
             counts.truncated = self._stream.problem is not None
-            self.close()
+            if not self._hashed:
+                self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -75,12 +92,13 @@ class Trace:
         self.close()
 
 
-def open_trace(path: str, *, time_offset: float = 0.0) -> Trace:
+def open_trace(path: str, *, time_offset: float = 0.0, hashed: bool = False) -> Trace:
     """Open a trace, whatever its format.
 
     Args:
         path: a file or pipe; `-` is standard input.
         time_offset: seconds that are added to every time of the trace.
+        hashed: whether `Trace.sha256` will be asked for; then the trace stays open until it is closed.
 
     Raises:
         InputError: if the file cannot be opened.
@@ -88,7 +106,18 @@ def open_trace(path: str, *, time_offset: float = 0.0) -> Trace:
     """
     stream = open_stream(path)
     try:
-        return Trace(path, stream, recognise(stream), time_offset)
+        return Trace(path, stream, recognise(stream), time_offset, hashed=hashed)
     except TraceError as error:
         stream.close()
         raise TraceError(f"{path}: {error}", error.hint) from error
+
+
+def content_sha256(path: str) -> bytes:
+    """What `Trace.sha256` gives for a file, without decoding it.
+
+    Raises:
+        InputError: if the file cannot be read, or is empty.
+    """
+    with open_stream(path) as stream:
+        stream.hash_all()
+        return stream.sha256()

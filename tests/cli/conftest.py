@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bzd.cli import run
+from bzd.cli.entry import run
 from bzd.clock import FixedClock
 from bzd.model import Contact, ScanInstance
 from bzd.store import open_appender

@@ -26,6 +26,13 @@ def test_every_option_is_shown_with_value_origin_and_meaning(bzd: Bzd) -> None:
     assert "configuration file: none" in result.err
 
 
+def test_a_byte_order_mark_is_no_setting(bzd: Bzd, tmp_path: Path) -> None:
+    """A file that was saved on Windows is read as any other."""
+    path = tmp_path / "bzd.toml"
+    path.write_text("[proximity]\r\nmax_gap_s = 400\r\n", encoding="utf-8-sig")
+    assert "max_gap_s = 400.0" in bzd("config", "--config", path).out
+
+
 def test_origins(bzd: Bzd, tmp_path: Path) -> None:
     """A value says whether it is the default, the file's or the command line's."""
     path = tmp_path / "bzd.toml"

@@ -15,7 +15,7 @@ import pytest
 
 from bzd.cli.output import contact_json
 from bzd.model import Contact
-from bzd.store import open_reader
+from bzd.store import open_appender, open_reader
 from bzd.store.identity import Identity
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def test_table_in_local_time(bzd: Bzd, fill: Fill, contact: Make) -> None:
     result = bzd("contacts", "--state", state)
     assert result.code == 0
     assert result.out.splitlines() == [
-        "start                     minutes  closeness                    rssi",
-        "2027-01-15 08:00:00 EAST      5.0  partly near, about 1.5 m  -55 dBm",
-        "2027-01-15 09:00:00 EAST     12.6  partly near, about 1.5 m  -55 dBm",
+        "start                     minutes  near minutes  about m  rssi dBm",
+        "2027-01-15 08:00:00 EAST      5.0           2.0        2       -55",
+        "2027-01-15 09:00:00 EAST     12.6           2.0        2       -55",
     ]
     assert result.err == "bzd: 2 contacts, 2027-01-15 08:00:00 EAST to 2027-01-15 09:12:34 EAST\n"
     assert ("01" * 16) in bzd("contacts", "--state", state, "--ids").out
@@ -105,6 +105,18 @@ def test_empty_is_a_sentence_that_says_why(bzd: Bzd, fill: Fill, contact: Make) 
     assert "1 contact, 2027-01-15 08:00:00 EAST to" in missed.err
 
 
+def test_what_cannot_be_read_is_not_called_absent(bzd: Bzd, contact: Make, keys: Keys, tmp_path: Path) -> None:
+    """The holder of the key recipient's identity reads no contacts, and is told that there are some."""
+    state = tmp_path / "state"
+    bzd("init", "--state", state, "--recipient", keys("admin"), "--key-recipient", keys("keeper"))
+    with open_appender(state) as appender:
+        appender.commit(add=[contact()])
+    result = bzd("contacts", "--state", state, "--identity", tmp_path / "keeper.key")
+    assert (result.code, result.out) == (0, "")
+    assert "bzd: no contacts could be read\n" in result.err
+    assert "sealed to others" in result.err
+
+
 def test_several_stores_and_files_as_one(bzd: Bzd, fill: Fill, contact: Make, keys: Keys, tmp_path: Path) -> None:
     """Stores and exported files merge in order of time, each contact under its store's label."""
     admin = keys()
@@ -116,6 +128,36 @@ def test_several_stores_and_files_as_one(bzd: Bzd, fill: Fill, contact: Make, ke
     assert [(item["store"], item["rolling_id"][:2]) for item in found] == [("one", "01"), ("two", "02"), ("one", "03")]
     assert bzd(*words, "--csv").out.splitlines()[0].endswith(",synced,store")
     assert [line.split()[-1] for line in bzd(*words).out.splitlines()] == ["store", "one", "two", "one"]
+
+
+def test_stores_without_an_option(bzd: Bzd, fill: Fill, contact: Make, keys: Keys) -> None:
+    """`*.bzd` is as good as --state for each, alone and beside --state, and for export as well."""
+    admin = keys()
+    states = [
+        fill(contact(3600 - n, number=n), name=name, recipients=[admin]) for n, name in enumerate(["a", "b", "c"], 1)
+    ]
+    identity = ["--identity", admin.with_suffix(".key"), "--jsonl"]
+    expected = bzd("contacts", *(word for state in states for word in ("--state", state)), *identity).out
+    assert len(expected.splitlines()) == 3
+    assert bzd("contacts", *states, *identity).out == expected
+    assert bzd("contacts", "--state", *states, *identity).out == expected
+    assert bzd("export", "contacts", "-o", "-", *states, *identity).out == expected
+
+
+def test_copies_of_one_store_are_one(bzd: Bzd, fill: Fill, contact: Make, keys: Keys, tmp_path: Path) -> None:
+    """What was collected on Monday and again on Tuesday counts once, and a contact that had grown as it was last."""
+    admin = keys()
+    state = fill(contact(7200, number=1), recipients=[admin])
+    with open_appender(state) as appender:
+        (growing,) = appender.commit(add=[contact(3600, number=2)])
+        assert bzd("export", "store", "--state", state, "-o", tmp_path / "monday.bzd").code == 0
+        appender.commit(replace={growing: contact(3600, number=2, seconds=500.0)})
+        assert bzd("export", "store", "--state", state, "-o", tmp_path / "tuesday.bzd").code == 0
+    files = [tmp_path / "tuesday.bzd", tmp_path / "monday.bzd"]
+    for order in (files, files[::-1]):
+        result = bzd("contacts", *order, "--identity", admin.with_suffix(".key"), "--jsonl")
+        assert [(item["rolling_id"][:2], item["duration_s"]) for item in result.jsonl] == [("01", 300.0), ("02", 500.0)]
+        assert "several stores" not in result.err
 
 
 def test_equal_labels_are_pointed_out(bzd: Bzd, fill: Fill, contact: Make) -> None:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,11 @@ import pytest
 
 from bzd.cli import group
 from bzd.cli.group import COMMANDS, Entry
-from bzd.errors import DiskFullError
+from bzd.errors import DiskFullError, InputError
+from bzd.model import Contact
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Bzd
+    from tests.cli.conftest import Bzd, Fill
 
 BZD = f"{sys.executable} -W error -m bzd"
 
@@ -34,6 +37,8 @@ def fail(how: str) -> None:
     """Fail as the test wants it."""
     if how == "interrupt":
         raise KeyboardInterrupt
+    if how == "failing disk":
+        raise OSError(5, "Input/output error", "/media/card/x")
     if how == "full":
         raise OSError(28, "No space left on device", "/media/card/x")
     raise RuntimeError(f"because of {how}")
@@ -64,6 +69,14 @@ def test_ctrl_c(bzd: Bzd) -> None:
     """An interrupt is 130, said in one line."""
     result = bzd("fail", "interrupt")
     assert (result.code, result.err) == (130, "bzd: error: interrupted\n")
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_failing_disk_is_no_fault_of_bzd(bzd: Bzd) -> None:
+    """EIO that no module translated is exit code 4 with the file's name, and nobody is asked to report it."""
+    result = bzd("fail", "failing disk")
+    assert result.code == InputError.exit_code
+    assert result.err.startswith("bzd: error: cannot use /media/card/x: Input/output error\nbzd: hint: check the path")
 
 
 @pytest.mark.usefixtures("failing")
@@ -108,18 +121,54 @@ def test_whoever_stops_reading_is_not_shouted_at(script: str, codes: str) -> Non
     assert all(line.startswith(b"bzd: ") for line in done.stderr.splitlines())
 
 
-def test_a_real_interrupt(tmp_path: Path) -> None:
-    """SIGINT while a command waits for input ends it with 130 and without a traceback."""
+def test_the_first_contacts_of_many(fill: Fill, contact: Callable[..., Contact]) -> None:
+    """`bzd contacts --jsonl | head -1` prints one line and no complaint, though far more was to come."""
+    state = fill(*(contact(86400.0 - 60 * number, number=number % 256) for number in range(1000)))
+    done = shell(f"set -o pipefail; {BZD} contacts --state {state} --jsonl | head -1")
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert done.stdout.count(b"\n") == 1
+
+
+def test_data_is_utf8_in_any_locale(fill: Fill, contact: Callable[..., Contact]) -> None:
+    """What a script reads does not depend on whose shell it runs in; messages never fail to print."""
+    one, two = fill(contact(), name="one", label="T\u00fcr"), fill(contact(), name="two")
+    states = f"--state {one} --state {two} --state missing\u2603"
+    done = shell(f"PYTHONIOENCODING=ascii {BZD} contacts --state {one} --state {two} --jsonl")
+    assert {json.loads(line)["store"] for line in done.stdout.splitlines()} == {"T\u00fcr", "two"}
+    done = shell(f"PYTHONIOENCODING=ascii {BZD} contacts {states}")
+    assert (done.returncode, done.stdout) == (6, b"")
+    assert b"there is no store at missing\\u2603" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, b"bzd: error: interrupted\n"), (signal.SIGTERM, 143, b""), (signal.SIGHUP, 129, b"")],
+)
+def test_signals(tmp_path: Path, number: int, code: int, said: bytes) -> None:
+    """A signal while a command waits for input ends it with its code, without a traceback."""
     fifo = tmp_path / "passphrase"
     os.mkfifo(fifo)
     command = [sys.executable, "-m", "bzd", "keygen", "--passphrase-file", str(fifo)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     # Opening for writing returns when bzd has opened for reading: it is in the command by then.
     with running, fifo.open("wb"):
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         _, err = running.communicate(timeout=30)
-    assert running.returncode == 130
-    assert err == b"bzd: error: interrupted\n"
+    assert (running.returncode, err) == (code, said)
+
+
+def test_a_killed_export_leaves_nothing(fill: Fill, tmp_path: Path) -> None:
+    """SIGTERM in the middle of writing removes the part that was written: it may hold contacts in the clear."""
+    script = (
+        "import os, signal, sys; from bzd.cli import contact_data, main;"
+        "contact_data.write = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM);"
+        "sys.argv = ['bzd', 'export', 'contacts', '--state', 'state', '-o', 'out.csv']; main()"
+    )
+    fill()
+    before = set(tmp_path.iterdir())
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (143, b"")
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_the_module_is_the_command() -> None:

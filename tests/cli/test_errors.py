@@ -31,8 +31,11 @@ WALK = [
     ("contacts --since tomorrow", 2, "invalid value for '--since': 'tomorrow' is no time", "contacts --help"),
     ("contacts --min-duration 5", 2, "invalid value for '--min-duration': '5' is no duration", "contacts --help"),
     ("contacts --since 1h --until 2h", 2, "--since is not before --until", "contacts --help"),
-    ("contacts extra", 2, "got unexpected extra argument", "contacts --help"),
-    ("contacts --state", 2, "option '--state' requires an argument", "bzd --help"),
+    ("contacts extra", 6, "there is no store at extra", "bzd init"),
+    ("config extra", 2, "got unexpected extra argument", "config --help"),
+    ("contacts --state", 2, "option '--state' requires an argument", "`bzd contacts --help`"),
+    ("export store -o", 2, "option '-o' requires an argument", "`bzd export store --help`"),
+    ("--set", 2, "option '--set' requires an argument", "`bzd --help`"),
     ("export", 2, None, None),
     ("export contacts --csv", 2, "missing option '-o'", "export contacts --help"),
     ("export store -o a --state own --state own", 2, "this command takes one --state", "export store --help"),
@@ -68,6 +71,7 @@ WALK = [
     ("contacts --state missing", 6, "there is no store at missing", "bzd init"),
     ("export store --state missing -o a", 6, "there is no store at missing", "bzd init"),
     ("purge --state missing --all --yes", 6, "there is no store at missing", "bzd init"),
+    ("purge --state there.csv --all --yes", 6, "there.csv is a file, and purge is for state directories", "delete"),
     ("purge --state missing --before 1d --yes", 6, "there is no store at missing", "bzd init"),
     ("contacts --state empty", 6, None, "bzd init"),
     ("init --state own --recipient admin.pub", 6, "there is a store with other recipients in own", "--state"),
@@ -84,6 +88,7 @@ WALK = [
     # store
     (f"contacts --state newer {IDENTITY}", 8, None, "version"),
     (f"contacts --state garbage {IDENTITY}", 8, None, "salvage"),
+    (f"contacts nothing {IDENTITY}", 8, "nothing is empty", "write it again"),
     ("export store --state garbage -o a", 8, None, "salvage"),
     ("export store --salvage --state garbage -o a", 8, "nothing of a store was found in garbage", ""),
     ("purge --state newer --all --yes", 8, None, "version"),
@@ -106,6 +111,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (base / "misspelt.toml").write_text("[proximity]\nmax_gaps = 3\n")
     (base / "there.csv").write_text("there\n")
     (base / "empty").mkdir()
+    (base / "nothing").touch()
     for name in ("admin", "other", "locked"):
         bzd(f"keygen -o {name}.key" + (" --passphrase-file right" if name == "locked" else ""))
     bzd("init --state own")
@@ -138,6 +144,18 @@ def test_walk(
     assert [path for path in sorted(folder.rglob("*")) if path not in before and "store." not in path.name] == []
 
 
+@pytest.mark.parametrize("words", [["contacts", "--state", ""], ["init", "--state", ""], ["contacts", ""]])
+def test_a_variable_that_was_never_set(
+    bzd: Bzd, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--state "$UNSET"` is a mistake and not the current directory."""
+    monkeypatch.chdir(tmp_path)
+    result = bzd(*words)
+    assert result.code == 2
+    assert_one_error_one_hint(result.err, "invalid value for", f"{words[0]} --help")
+    assert list(tmp_path.iterdir()) == []
+
+
 def assert_one_error_one_hint(err: str, error: str | None, hint: str) -> None:
     """The last two lines are the error and its hint; anything before them is a warning."""
     *others, first, second = err.splitlines()
@@ -150,11 +168,12 @@ def assert_one_error_one_hint(err: str, error: str | None, hint: str) -> None:
     assert not second.endswith(".")
 
 
-def test_a_second_appender_is_told_so(bzd: Bzd, fill: Fill) -> None:
-    """While one process appends, another does not make the store anew."""
+def test_a_second_appender_is_told_so(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
+    """While one process appends, another is refused."""
     state = fill()
+    (tmp_path / "empty.jsonl").write_text('{"schema":"bzd.trace/1"}\n')
     with open_appender(state):
-        result = bzd("init", "--state", state)
+        result = bzd("replay", tmp_path / "empty.jsonl", "--state", state)
     assert result.code == 9
     assert_one_error_one_hint(result.err, "another bzd is appending to the store", "stop it")
 
@@ -186,6 +205,39 @@ def nobody(fill: Fill, contact: Callable[..., Contact], tmp_path: Path) -> tuple
     return state, [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "bzd"]
 
 
+def skip_if_it_cannot_run(done: subprocess.CompletedProcess[bytes]) -> None:
+    """Skip where the other user may not read this Python or this checkout; 127: setpriv could not even execute it."""
+    if done.returncode == 127 or b"No module named" in done.stderr or b"Permission denied: '/root" in done.stderr:
+        pytest.skip("the other user may not read this Python")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["contacts"], {6, 7}),
+        (["export", "store", "-o", "-"], {6}),
+        (["purge", "--all", "--yes"], {6}),
+        (["purge", "--before", "1d", "--yes"], {6}),
+        (["init"], {5}),
+        (["config"], {0}),
+    ],
+)
+@pytest.mark.parametrize("how", ["option", "variable", "home"])
+def test_a_folder_above_may_not_be_entered(
+    nobody: tuple[Path, list[str]], *, words: list[str], code: set[int], how: str
+) -> None:
+    """A state directory or home in another's folder (`su` keeps $HOME) is an error with a hint and no fault of bzd."""
+    state, command = nobody
+    inner = state / "deeper"
+    inner.mkdir()
+    option = ["--state", str(inner)] if how == "option" else []
+    variables = {"variable": {"BZD_STATE": str(inner)}, "home": {"HOME": str(inner)}}.get(how, {})
+    done = subprocess.run([*command, *words, *option], capture_output=True, check=False, env=os.environ | variables)
+    skip_if_it_cannot_run(done)
+    assert done.returncode in code
+    assert b"fault of bzd" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -199,8 +251,7 @@ def test_somebody_else_s_state(nobody: tuple[Path, list[str]], words: list[str],
     """A directory that may not be entered is an error with a hint, not a traceback and not an empty store."""
     state, command = nobody
     done = subprocess.run([*command, *words, "--state", state], capture_output=True, check=False)
-    if b"No module named" in done.stderr or b"Permission denied: '/root" in done.stderr:
-        pytest.skip("the other user may not read this Python")
+    skip_if_it_cannot_run(done)
     assert done.returncode in code
     assert done.stdout == b""
     assert_one_error_one_hint(done.stderr.decode(), None, "")

@@ -66,7 +66,7 @@ def test_help_lists_the_exit_codes_of_the_error_classes(bzd: Bzd) -> None:
 def test_help_imports_no_command() -> None:
     """Asking for help costs no more than click itself."""
     code = (
-        "import sys; from bzd.cli import run; run(['--help']); "
+        "import sys; from bzd.cli.entry import run; run(['--help']); "
         "heavy = {'sqlite3', 'cryptography', 'rich', 'asyncio', 'bzd.store', 'bzd.protocols', 'platformdirs'}; "
         "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bzd.store import inspect
+from bzd.store import inspect, open_appender
 from bzd.store.identity import Identity, PublicKey
 
 if TYPE_CHECKING:
@@ -73,6 +73,14 @@ def test_again_with_the_same_recipients(bzd: Bzd, tmp_path: Path, keys: Keys, el
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_again_beside_a_running_daemon(bzd: Bzd, tmp_path: Path) -> None:
+    """A script that sets badges up may run again at any time."""
+    bzd("init", "--state", tmp_path / "state")
+    with open_appender(tmp_path / "state"):
+        result = bzd("init", "--state", tmp_path / "state")
+    assert (result.code, "same recipients already" in result.out) == (0, True)
+
+
 def test_again_with_other_recipients(bzd: Bzd, tmp_path: Path, keys: Keys) -> None:
     """A store is never taken over by somebody else."""
     bzd("init", "--state", tmp_path / "state", "--recipient", keys("one"))
@@ -89,8 +97,29 @@ def test_the_label_is_the_host_name(bzd: Bzd, tmp_path: Path, monkeypatch: pytes
     assert "badge-17" in bzd("init", "--state", tmp_path / "state").out
 
 
+def test_an_empty_label_is_refused(bzd: Bzd, tmp_path: Path) -> None:
+    """A badge without a name could not be told from another."""
+    result = bzd("init", "--state", tmp_path / "state", "--label", " ")
+    assert (result.code, "the label is empty" in result.err) == (2, True)
+    assert not (tmp_path / "state").exists()
+
+
 def test_the_user_s_own_directory(bzd: Bzd, tmp_path: Path) -> None:
     """Without --state and on no badge, the store is where the XDG base directories say."""
     assert bzd("init").code == 0
     assert (tmp_path / "home/.local/state/bzd/store.sqlite").exists()
     assert bzd("contacts").code == 0
+
+
+def test_a_folder_of_other_things_is_left_alone(bzd: Bzd, tmp_path: Path) -> None:
+    """A home directory does not become a state directory with mode 0700 by a slip; an empty folder may."""
+    home, empty = tmp_path / "home", tmp_path / "empty"
+    home.mkdir(mode=0o755)
+    empty.mkdir(mode=0o755)
+    (home / "letter").write_text("dear")
+    result = bzd("init", "--state", home)
+    assert result.code == 5
+    assert "is not empty, and no state directory" in result.err
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    assert [path.name for path in home.iterdir()] == ["letter"]
+    assert bzd("init", "--state", empty).code == 0

@@ -12,7 +12,7 @@ import pytest
 from bzd.store.identity import Identity, PublicKey
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Bzd
+    from tests.cli.conftest import Bzd, Fill
 
 
 def test_identity_and_public_key_lie_side_by_side(bzd: Bzd, tmp_path: Path) -> None:
@@ -81,3 +81,27 @@ def test_passphrase_without_a_terminal(bzd: Bzd, tmp_path: Path) -> None:
     result = bzd("keygen", "-o", tmp_path / "a.key", "--passphrase")
     assert result.code == 7
     assert "--passphrase-file" in result.err
+
+
+def test_one_passphrase_on_stdin_opens_several_identities(bzd: Bzd, tmp_path: Path, fill: Fill) -> None:
+    """Scripts need no file for it, and what was read from stdin once is used for all."""
+    for name in ("a", "b"):
+        done = bzd("keygen", "-o", tmp_path / f"{name}.key", "--passphrase-file", "-", stdin=b"correct horse\n")
+        assert done.code == 0
+    state = fill(recipients=[tmp_path / "b.pub"])
+    identities = ["--identity", tmp_path / "a.key", "--identity", tmp_path / "b.key"]
+    words = ["contacts", "--state", state, *identities, "--passphrase-file", "-"]
+    assert bzd(*words, stdin=b"correct horse").code == 0
+    assert bzd(*words, stdin=b"wrong").code == 7
+
+
+@pytest.mark.parametrize("content", [b"right", b"right\n", b"right\r\n", b"\xef\xbb\xbfright\r\n"])
+def test_any_editor_s_passphrase_file_opens(bzd: Bzd, tmp_path: Path, content: bytes) -> None:
+    """Line ends and byte order marks of editors are no part of the passphrase."""
+    made, used = tmp_path / "made", tmp_path / "used"
+    made.write_text("right")
+    used.write_bytes(content)
+    assert bzd("keygen", "-o", tmp_path / "a.key", "--passphrase-file", made).code == 0
+    assert bzd("init", "--state", tmp_path / "s", "--recipient", tmp_path / "a.pub").code == 0
+    words = ["contacts", tmp_path / "s", "--identity", tmp_path / "a.key", "--passphrase-file", used]
+    assert bzd(*words).code == 0

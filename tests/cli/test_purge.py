@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import bzd as bzd_package
 from bzd.model import Contact
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Bzd, Fill
 
 DAY = 86400.0
+NOW = 1_800_000_000.0
+"""The clock of these tests, 2027-01-15 08:00:00 UTC."""
 
 
 @pytest.fixture
@@ -85,6 +89,49 @@ def test_a_wrong_clock_deletes_nothing(bzd: Bzd, state: Path, now: float) -> Non
     assert "bzd: error: the clock says" in refused.err
     assert left(bzd, state) == [20, 10, 1]
     assert bzd("purge", "--state", state, "--day", "2026-12-26", "--yes", now=now).code == 0
+
+
+def test_a_clock_that_leapt_ahead_deletes_nothing(bzd: Bzd, state: Path) -> None:
+    """A script does not count back from a clock far after the newest day; days can be named, or it is vouched for."""
+    words = ["purge", "--state", state, "--yes", "--before"]
+    refused = bzd(*words, "14d", now=NOW + 30 * DAY)
+    assert refused.code == 1
+    assert "but the newest day in the store is 2027-01-14\n" in refused.err
+    assert "bzd: hint: set the clock, or name a day" in refused.err
+    assert "--force" in refused.err
+    assert left(bzd, state) == [20, 10, 1]
+    assert bzd(*words, "2026-12-27", now=NOW + 30 * DAY).code == 0
+    assert left(bzd, state) == [10, 1]
+    assert bzd(*words, "14d", "--force", now=NOW + 30 * DAY).code == 0
+    assert left(bzd, state) == []
+
+
+@pytest.mark.parametrize(("idle_days", "code"), [(6.99, 0), (7.0, 1)])
+def test_a_week_unused_is_no_wrong_clock(bzd: Bzd, state: Path, idle_days: float, code: int) -> None:
+    """Seven days after the end of the newest day, which was eight hours ago, the clock is still believed."""
+    assert bzd("purge", "--state", state, "--yes", "--before", "14d", now=NOW - DAY / 3 + idle_days * DAY).code == code
+
+
+def test_a_bound_counted_back_is_shown(bzd: Bzd, state: Path) -> None:
+    """Whoever reads the log sees from when on days were kept."""
+    result = bzd("purge", "--state", state, "--yes", "--before", "14d")
+    clock, bound = "2027-01-15T08:00:00.000Z", "2027-01-01T08:00:00.000Z"
+    assert f"bzd: counting back from {clock}: all days that ended before {bound}\n" in result.err
+
+
+def test_an_empty_store_has_no_newest_day(bzd: Bzd, fill: Fill) -> None:
+    """A store that was never written to needs no --force."""
+    result = bzd("purge", "--state", fill(name="new"), "--yes", "--before", "14d")
+    assert (result.code, "nothing to delete there" in result.err) == (0, True)
+
+
+def test_the_day_of_this_version_is_told_in_the_changelog() -> None:
+    """A release moves `__date__`: it is the day of this version's section, and never before that of another."""
+    changelog = (Path(__file__).resolve().parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = dict(re.findall(r"^## \[([0-9.]+)\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE))
+    written = released.get(bzd_package.__version__, bzd_package.__date__)
+    assert bzd_package.__date__ == written >= max(released.values(), default="")
+    assert date.fromisoformat(bzd_package.__date__) <= datetime.now(UTC).date()
 
 
 def test_the_future_is_not_purged(bzd: Bzd, state: Path) -> None:

@@ -27,24 +27,36 @@ def test_cells_cannot_break_the_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == "label\n\\x1b[2Jward\\n3\n"
 
 
+def test_near_minutes_are_told_apart_from_distance() -> None:
+    """Who talked closely and then left for long was near for those minutes, and far for most of the time."""
+    left = dataclasses.replace(CONTACT, near_s=240.0, distance_m=29.4)
+    assert dict(zip(contact_table.HEADINGS, contact_table.cells(left), strict=True)) | {"start": ""} == {
+        "start": "",
+        "minutes": "10.0",
+        "near minutes": "4.0",
+        "about m": ">10",
+        "rssi dBm": "-65",
+    }
+
+
 @pytest.mark.parametrize(
-    ("near_s", "distance_m", "words"),
-    [
-        (600.0, 1.04, "near, about 1.0 m"),
-        (300.0, None, "near"),
-        (299.0, 2.5, "partly near, about 2.5 m"),
-        (0.0, 4.0, "further off, about 4.0 m"),
-    ],
+    ("distance_m", "text"),
+    [(None, "-"), (0.04, "0.0"), (0.84, "0.8"), (0.96, "1"), (1.8, "2"), (9.4, "9"), (9.99, "10"), (10.0, ">10")],
 )
-def test_closeness_in_words(near_s: float, distance_m: float | None, words: str) -> None:
-    """Near means near for half of the time or more."""
-    assert contact_table.closeness(dataclasses.replace(CONTACT, near_s=near_s, distance_m=distance_m)) == words
+def test_metres(distance_m: float | None, text: str) -> None:
+    """One digit is all that RSSI is worth."""
+    assert contact_table.metres(distance_m) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0, "<0.1"), (5.9, "<0.1"), (6.0, "0.1"), (754.0, "12.6")])
 def test_minutes(seconds: float, text: str) -> None:
     """One decimal, and what is shorter is not shown as nothing."""
     assert contact_table.minutes(seconds) == text
+
+
+def test_no_minute_near_is_zero() -> None:
+    """Never near is told apart from hardly near."""
+    assert [contact_table.near(seconds) for seconds in (0.0, 1.0, 90.0)] == ["0", "<0.1", "1.5"]
 
 
 def test_rolling_ids_are_shown_only_on_request(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,5 +75,5 @@ def test_uncertain_times_are_marked_and_explained(capsys: pytest.CaptureFixture[
     """A contact from before the clock was right does not look like the others."""
     contact_table.show([("", dataclasses.replace(CONTACT, synced=False))])
     captured = capsys.readouterr()
-    assert " ?  " in captured.out
+    assert " ? " in captured.out
     assert "before the badge's clock was known to be right" in captured.err

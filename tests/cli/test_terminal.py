@@ -28,19 +28,20 @@ PATIENCE_S = 30
 pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid (util-linux)")
 
 
-def on_terminal(*words: object, dialogue: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+def on_terminal(*words: object, dialogue: Sequence[tuple[str, str]] = (), columns: int = 100) -> tuple[int, str]:
     """Run bzd on a terminal of its own and answer what it asks.
 
     Args:
         words: the command line.
         dialogue: what it asks, in order, and what to type.
+        columns: how wide the terminal is.
 
     Returns:
         exit code, and all that the terminal showed.
     """
     ours, theirs = pty.openpty()
     command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "bzd", *map(str, words)]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
         os.close(theirs)
         shown = ""
@@ -78,6 +79,14 @@ def test_tables_are_drawn(fill: Fill, contact: Callable[..., Contact]) -> None:
     assert "───" in shown
     assert "[red]one" in shown
     assert "2 contacts" in shown
+
+
+def test_a_narrow_terminal_folds_no_cells(fill: Fill, contact: Callable[..., Contact]) -> None:
+    """On 40 columns lines run over, as text does, and each contact stays one line."""
+    code, shown = on_terminal("contacts", "--state", fill(contact(), contact(7200, number=2)), columns=40)
+    assert code == 0
+    assert "───" not in shown
+    assert len([line for line in shown.splitlines() if line.startswith("2027-01-15") and line.endswith("-55")]) == 2
 
 
 def test_a_store_is_not_written_to_a_terminal(fill: Fill) -> None:

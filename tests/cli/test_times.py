@@ -56,6 +56,18 @@ def test_a_date_can_mean_the_end_of_its_day() -> None:
     assert instant("2020-06-11T10:30", NOW, end_of_day=True) == NOW
 
 
+def test_days_when_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date is its local day, of 23 or 25 hours; 24h are 24 hours; an hour that is skipped or comes twice is taken."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    lengths = [instant(day, NOW, end_of_day=True) - instant(day, NOW) for day in ("2020-03-29", "2020-10-25")]
+    assert lengths == [23 * 3600, 25 * 3600]
+    after = instant("2020-10-25T12:00", NOW)
+    assert instant("24h", after) == instant("2020-10-24T13:00", NOW)
+    assert instant("2020-03-29T02:30", NOW) in {instant(f"2020-03-29T0{hour}:30", NOW) for hour in (1, 3)}
+    assert instant("2020-10-25T02:30", NOW) == instant("2020-10-25T02:30+02:00", NOW)
+
+
 @pytest.mark.parametrize(
     "text", ["", "soon", "5", "5 minutes", "-5m", "2020-13-01", "2020-06-31", "9999-12-31", "\u0665m"]
 )

@@ -91,3 +91,20 @@ def test_weak_static_beacon_holds_one_piece_only(sight: Sight, make_tracker: Mak
     assert tracker.counts.too_weak == 3
     assert tracker.finish() == []
     assert (tracker.counts.too_weak_sightings, tracker.counts.too_few_sightings) == (19, 1)
+
+
+def test_a_run_that_passed_keeps_its_last_piece(sight: Sight, make_tracker: MakeTracker) -> None:
+    """A single sighting after midnight is kept when the run passed before it."""
+    tracker = _feed(make_tracker(), *(sight(MIDNIGHT + n) for n in (-9, -5, 5)))
+    assert [(contact.sightings, contact.duration_s) for contact in tracker.finish()] == [(2, 9), (1, 5)]
+
+
+def test_evicted_run_takes_its_held_piece_with_it(sight: Sight, make_tracker: MakeTracker) -> None:
+    """Sightings of a held piece are counted as lost when its run has to go."""
+    tracker = _feed(make_tracker(min_sightings=5, max_tracked=16), *(sight(MIDNIGHT + n) for n in (-9, -5, 5)))
+    crowd = [sight(MIDNIGHT + 10 + name + turn / 2, name) for name in range(2, 60) for turn in (0, 1)]
+    assert _feed(tracker, *crowd).finish() == []
+    counts = tracker.counts
+    assert (counts.sightings, counts.evicted) == (3 + len(crowd), 59 - 16)
+    assert counts.evicted_sightings == 3 + 2 * 42
+    assert counts.sightings == counts.too_few_sightings + counts.evicted_sightings

@@ -72,3 +72,11 @@ def test_equals_sorting(offers: list[tuple[int, int, int]], limit: int) -> None:
         lengths = sorted((c.duration_s for (_, h), c in contacts.items() if h == hour), reverse=True)
         mine = sorted((seconds for key, seconds in kept.items() if key[2] == HOUR + hour * 3600), reverse=True)
         assert mine == lengths[:limit]
+
+
+def test_growing_contact_keeps_its_place_in_a_full_hour() -> None:
+    """A contact that grows in an hour that is full neither pushes itself out nor is refused."""
+    quota = HourlyQuota(1)
+    assert [quota.offer(_contact(1, seconds)) for seconds in (5, 6, 6, 7)] == [(True, None)] * 4
+    assert not quota.offer(_contact(2, 6)).admitted
+    assert (quota.refused, quota.pushed_out) == (1, 0)

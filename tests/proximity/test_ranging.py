@@ -60,6 +60,17 @@ def test_calibrated_moves_the_reference() -> None:
     assert DEFAULT.calibrated(-70.0).estimate(scans) == (60.0, 1.0)
 
 
+def test_instance_of_one_sighting_is_outweighed() -> None:
+    """A lone weak sighting beside an instance of many does not move its level, and is moved by it."""
+    assert DEFAULT.levels([_scan(0.0, -50.0, sightings=9), _scan(60.0, -80.0, sightings=1)]) == [-50.0, -50.0]
+
+
+def test_moments_have_a_distance_too() -> None:
+    """Instances that stand for no time are weighed by their sightings."""
+    scans = [_scan(100.0 * n, level, 0.0) for n, level in enumerate((-60.0, -80.0))]
+    assert DEFAULT.estimate(scans) == (0.0, 10.0)
+
+
 def test_no_instance_has_no_distance() -> None:
     """Nothing heard is no estimate, not zero metres."""
     assert DEFAULT.estimate([]) == (0.0, None)

@@ -211,3 +211,35 @@ def test_unsynced_clock_is_stated(sight: Sight) -> None:
     tracker.feed(sight(NOON))
     tracker.feed(sight(NOON + 1))
     assert [contact.synced for contact in tracker.finish()] == [False]
+
+
+@pytest.mark.parametrize(("back_s", "steps", "late"), [(0.9, 0, 1), (1.0, 0, 1), (1.1, 1, 0), (30, 1, 0)])
+def test_a_second_divides_late_from_a_step_back(
+    back_s: float, steps: int, late: int, sight: Sight, make_tracker: MakeTracker
+) -> None:
+    """Up to a second before the newest is late, more is a clock that stepped back."""
+    tracker = make_tracker()
+    for time in (NOON, NOON + 2, NOON + 2 - back_s):
+        tracker.feed(sight(time))
+    assert (tracker.counts.clock_steps_back, tracker.counts.late) == (steps, late)
+
+
+def test_silence_is_noticed_beside_those_who_go_on(sight: Sight, make_tracker: MakeTracker) -> None:
+    """A contact that ended is handed out in time although an older one is still being heard."""
+    tracker, handed_out = make_tracker(max_gap_s=30), {}
+    for time, name in [(0, 1), (0.5, 2), (1, 1), (1.5, 2), *((float(second), 1) for second in range(2, 40))]:
+        for contact in tracker.feed(sight(NOON + time, name)):
+            handed_out[contact.rolling_id[-1]] = time
+    assert handed_out == {2: 34}
+
+
+def test_late_sighting_behind_an_overflow_turns_no_time_back(sight: Sight, make_tracker: MakeTracker) -> None:
+    """Where too many wait for their order, one that comes later with an older time counts as of the time reached."""
+    tracker = make_tracker()
+    tracker.feed(sight(NOON + 0.8, 1))
+    for _ in range(5000):
+        tracker.feed(sight(NOON + 0.9, 2))
+    tracker.feed(sight(NOON + 0.1, 1))
+    first, second = tracker.finish()
+    assert (first.start, first.end, first.sightings) == (NOON + 0.8, NOON + 0.9, 2)
+    assert (second.start, second.sightings) == (NOON + 0.9, 5000)

@@ -21,6 +21,7 @@ from bzd.store import open_appender, open_reader
 from bzd.store.appender import OPEN_SEGMENTS_MAX
 from bzd.store.identity import Identity
 from bzd.store.records import ClockAnchor
+from bzd.store.segments import Provisional
 
 MakeContact = Callable[..., Contact]
 ReadAll = Callable[[Path], list[Contact]]
@@ -160,6 +161,48 @@ def test_finished_replay_is_kept_and_remembered(
     assert read_all(state) == [make_contact(1), make_contact(2), make_contact(3)]
 
 
+@pytest.mark.parametrize("provisional", Provisional)
+def test_a_replay_can_be_discarded_whole(
+    state: Path, make_contact: MakeContact, read_all: ReadAll, provisional: Provisional
+) -> None:
+    """Whether readers saw it or not, over many days and segments: all that the replay added goes, and nothing else."""
+    with open_appender(state) as appender:
+        appender.commit([make_contact(1)])
+        appender.begin_replay(provisional)
+        for number in range(2, 5):
+            appender.commit([make_contact(number)])
+            appender.end_segments()
+        if provisional is not Provisional.HIDDEN:
+            assert len(read_all(state)) == 4
+        appender.discard_replay()
+        assert read_all(state) == [make_contact(1)]
+        appender.commit([make_contact(9)])
+    assert read_all(state) == [make_contact(1), make_contact(9)]
+
+
+@pytest.mark.parametrize(("provisional", "kept"), [(Provisional.SHOWN, 1), (Provisional.NO, 2)])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_replay_that_readers_see_goes_or_stays_as_it_was_begun(
+    state: Path, make_contact: MakeContact, read_all: ReadAll, provisional: Provisional, kept: int, *, killed: bool
+) -> None:
+    """What could be repeated goes with the next appender if the replay does not end; what cannot, stays."""
+    child = os.fork()
+    if child == 0:
+        with open_appender(state) as appender:
+            appender.commit([make_contact(1)])
+            appender.begin_replay(provisional)
+            appender.commit([make_contact(2)])
+            if killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(child, 0)
+    if killed:
+        assert len(read_all(state)) == 2
+    with open_appender(state):
+        pass
+    assert read_all(state) == [make_contact(number) for number in range(1, kept + 1)]
+
+
 @pytest.mark.parametrize("ending", ["closed", "interrupted", "killed"])
 def test_unfinished_replay_leaves_nothing(
     state: Path, make_contact: MakeContact, read_all: ReadAll, ending: str
@@ -219,3 +262,4 @@ def test_no_store_is_a_clear_error(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(StateError, match="there is no"), open_appender(path):
             pass
+    assert list(tmp_path.iterdir()) == []

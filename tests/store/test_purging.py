@@ -14,7 +14,7 @@ import pytest
 
 from bzd.errors import BusyError, InputError
 from bzd.model import Contact, DailyKey
-from bzd.store import container, create, open_appender, open_reader, purge
+from bzd.store import backup, container, create, days, open_appender, open_reader, purge
 from bzd.store.identity import Identity
 
 MakeContact = Callable[..., Contact]
@@ -52,9 +52,9 @@ def test_purged_day_is_gone_from_the_bytes_on_disk(state: Path, identity: Identi
     fill(state, make_contact)
     gone = blobs(state, "sealed_key", 18_588) + blobs(state, "record", 18_588)
     kept = blobs(state, "sealed_key", 18_587) + blobs(state, "record", 18_589)
-    assert (len(gone), all(blob in on_disk(state) for blob in gone)) == (2 + 42 + 1, True)
+    assert (len(gone), all(blob in on_disk(state) for blob in gone)) == (2 + 41 + 4, True)
     result = purge(state, days=[date(2020, 11, 22)], now=NOW)
-    assert (result.segments, result.records, result.days) == (2, 43, (date(2020, 11, 22),))
+    assert (result.segments, result.records, result.days) == (2, 45, (date(2020, 11, 22),))
     assert not any(blob[:64] in on_disk(state) or blob[-64:] in on_disk(state) for blob in gone)
     assert all(blob in on_disk(state) for blob in kept)
     with open_reader(state, [identity]) as reader:
@@ -140,9 +140,11 @@ def test_appender_begins_another_segment_where_its_own_was_purged(
             purge(state, now=NOW)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        appender.commit([make_contact(9)], replace={grown: make_contact(0, 5)}, remove=[removed])
-        appender.commit([make_contact(10)], remove=[untouched])
-    assert read_all(state) == [make_contact(0, 5), make_contact(9), make_contact(10)]
+        later = [make_contact(n) for n in range(9, 14)]
+        appender.commit(later, replace={grown: make_contact(0, 5)}, remove=[removed])
+        # Its row is long gone; a row of the same number in the new segment must not go in its place.
+        appender.commit([make_contact(20)], remove=[untouched])
+    assert read_all(state) == [make_contact(0, 5), *later, make_contact(20)]
 
 
 def test_reader_in_the_way_is_named(state: Path, make_contact: MakeContact, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,3 +167,12 @@ def test_limit_in_the_future_is_refused(state: Path) -> None:
     """A limit later than the clock means that one of them is wrong."""
     with pytest.raises(InputError, match="by this clock"):
         purge(state, before=NOW + 1, now=NOW)
+
+
+def test_days_are_known_without_an_identity(state: Path, make_contact: MakeContact, tmp_path: Path) -> None:
+    """Those with contacts or own keys, in order, of a state directory and of an exported file; none of a new store."""
+    assert days(state) == ()
+    fill(state, make_contact)
+    backup(state, tmp_path / "copy.bzd")
+    expected = tuple(date(1970, 1, 1) + timedelta(days=day) for day in range(18_587, 18_590))
+    assert days(state) == days(tmp_path / "copy.bzd") == expected

@@ -15,7 +15,7 @@ from bzd.store import records
 from bzd.store.records import ClockAnchor, ContactPart, EndOfSegment, Label, SigningKey
 
 milliseconds = st.integers(0, 2**32 - 1).map(lambda number: number / 1000)
-times = st.integers(-(2**42), 2**42).map(lambda number: number / 1000)
+times = st.integers(0, records.TIME_MAX_S * 1000).map(lambda number: number / 1000)
 scan_instances = st.builds(
     ScanInstance,
     offset_s=milliseconds,
@@ -75,7 +75,7 @@ def test_other_records_survive() -> None:
     """Keys, anchors, labels, signing keys and segment ends come back equal, and are of the one size."""
     key = DailyKey("bluezone", bytes(range(32)), 1_606_003_200.0, 1_606_089_600.0)
     anchor = ClockAnchor(bytes(range(16)), 0.001, 1_606_000_000.999, synced=False)
-    label = Label("Räumlichkeit 7 ☂", 1_606_000_000.5)
+    label = Label("Räumlichkeit 7 ☂", 1_606_000_000.5, bytes(range(32)))
     signing = SigningKey(bytes(range(32)))
     encoded = [
         records.encode_key(key),
@@ -95,6 +95,29 @@ def test_more_sightings_than_fit_are_stated_as_the_most() -> None:
     part = records.decode(record)
     assert isinstance(part, ContactPart)
     assert part.contact.scans[0].sightings == 65535
+
+
+@pytest.mark.parametrize(
+    ("position", "value"),
+    [
+        (4, b"\x1b[2J"),  # protocol: an escape sequence for the terminal
+        (62, b"\x7f" * 8),  # start: in the year 285,616,415
+        (62, b"\xff" * 8),  # start: before 1970
+        (70, b"\x10" + bytes(7)),  # end
+        (92, b"\0"),  # no scan instance
+        (92, b"\x19"),  # 25 of them
+        (101, b"\0\0"),  # no sighting in the first
+        (1, b"\x09"),  # unknown kind
+        (0, b"\x02"),  # unknown version
+    ],
+)
+def test_records_that_could_not_be_shown_are_refused(position: int, value: bytes) -> None:
+    """Whoever has a public key can seal a record; one that would break what prints or counts it is refused."""
+    scans = (ScanInstance(0.0, 1.0, 1, -60.0, -60),)
+    contact = Contact("gaen", b"id", b"", 1.0, 2.0, 0.0, None, synced=True, scans=scans)
+    (record,) = encode(contact, 1)
+    with pytest.raises(ValueError, match=r"time|protocol|scan|unknown"):
+        records.decode(record[:position] + value + record[position + len(value) :])
 
 
 @pytest.mark.parametrize("missing", [[0], [1], [0, 1]])

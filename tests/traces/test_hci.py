@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bzd.model import Advertisement
 from bzd.protocols import recognise
@@ -143,3 +145,20 @@ def test_events_posted_by_others(shared: Path) -> None:
     found = [hci.h4(0.0, event)[0] for event in events]
     assert [advertisement.rssi for advertisement in found] == [-72, -70]
     assert [recognise(advertisement.data)[0].protocol for advertisement in found] == ["gaen", "gaen"]
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_the_short_way_equals_the_long_one(build: Any, data: st.DataObject) -> None:
+    """Events of one report, sound or damaged, give the same whether recognised from memory or taken apart."""
+    payload = data.draw(st.binary(max_size=40) | st.just(b"\x02\x0a\x04"))
+    rssi, kind = data.draw(st.integers(-128, 127)), data.draw(st.sampled_from([0, 1, 2, 9, 0xFF]))
+    power, status = data.draw(st.sampled_from([127, 4, -4])), data.draw(st.integers(0, 3))
+    events = [build.event(payload, rssi, kind=kind)]
+    events.append(build.extended(payload, rssi, kind=kind, tx_power=power, status=status))
+    event = bytearray(data.draw(st.sampled_from(events)))
+    if data.draw(st.booleans()):
+        event[data.draw(st.integers(0, len(event) - 1))] = data.draw(st.integers(0, 255))
+    short, long = HciDecoder(TraceCounts(), ScanLog()), HciDecoder(TraceCounts(), ScanLog())
+    assert list(short.event(1.0, bytes(event))) == list(long._event(1.0, bytes(event), 0, 0))
+    assert short._counts == long._counts

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import random
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from bzd.errors import InputError, TraceError
 from bzd.traces import open_trace
 from bzd.traces.source import BLOCK, ByteStream
+from bzd.traces.trace import content_sha256
 
 FRAME = struct.Struct(">H")
 
@@ -188,3 +190,36 @@ def test_an_error_of_the_disk_is_an_input_error(tmp_path: Path) -> None:
     path.symlink_to("/proc/self/mem")  # whose first page cannot be read: EIO
     with pytest.raises(InputError, match="unreadable"):
         open_trace(str(path))
+
+
+def test_a_trace_is_named_by_its_content(build: Any, tmp_path: Path) -> None:
+    """The hash is that of all bytes, gzipped or not, those behind damage too, whether the trace is decoded or not."""
+    whole = build.btsnoop([build.h4(build.event())] * 9000) + b"\xff" * 3 * BLOCK
+    for name, content in (("plain", whole), ("packed", gzip.compress(whole))):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert content_sha256(str(path)) == hashlib.sha256(whole).digest()
+        with open_trace(str(path), hashed=True) as trace:
+            assert sum(1 for _ in trace) == 9000
+            assert trace.problem is not None
+            assert trace.sha256() == hashlib.sha256(whole).digest()
+
+
+def test_progress_counts_stored_bytes(build: Any, tmp_path: Path) -> None:
+    """It grows from nearly nothing to all of the file, gzipped or not; a pipe has none."""
+    chance = random.Random(3)
+    whole = build.btsnoop([build.h4(build.event(chance.randbytes(31))) for _ in range(20_000)])
+    for name, content in (("plain", whole), ("packed", gzip.compress(whole))):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with open_trace(str(path)) as trace:
+            seen = [trace.progress or (-1, -1) for _ in trace]
+        assert seen == sorted(seen)
+        assert seen[0][0] < len(content) // 2
+        assert seen[-1] == (len(content), len(content))
+    os.mkfifo(tmp_path / "pipe")
+    feeder = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(whole,))
+    feeder.start()
+    with open_trace(str(tmp_path / "pipe")) as trace:
+        assert {trace.progress for _ in trace} == {None}
+    feeder.join()

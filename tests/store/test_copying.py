@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports: one sealed file, to a path or a stream, and no file where it fails."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from bzd.errors import DiskFullError, OutputError, StateError, StoreError
+from bzd.model import Contact
+from bzd.store import backup, open_appender, salvage
+from bzd.store.state import make_directory, write_new
+
+MakeContact = Callable[..., Contact]
+ReadAll = Callable[[Path], list[Contact]]
+Export = Callable[[Path, Path | BinaryIO], object]
+both = pytest.mark.parametrize("export", [backup, salvage])
+
+
+@pytest.fixture
+def contacts(state: Path, make_contact: MakeContact) -> list[Contact]:
+    """Contacts that are in the store `state`."""
+    found = [make_contact(n, 30) for n in range(9)]
+    with open_appender(state) as appender:
+        appender.commit(found)
+    return found
+
+
+@both
+def test_export_of_an_export(
+    export: Export, state: Path, tmp_path: Path, contacts: list[Contact], read_all: ReadAll
+) -> None:
+    """A path and a stream get the same contacts, and an exported file can be exported again; the file is private."""
+    export(state, tmp_path / "one.bzd")
+    stream = io.BytesIO()
+    export(tmp_path / "one.bzd", stream)
+    (tmp_path / "two.bzd").write_bytes(stream.getvalue())
+    assert read_all(tmp_path / "one.bzd") == read_all(tmp_path / "two.bzd") == contacts
+    assert (tmp_path / "one.bzd").stat().st_mode & 0o777 == 0o600
+
+
+@both
+def test_nothing_is_overwritten(export: Export, state: Path, tmp_path: Path, contacts: list[Contact]) -> None:
+    """A file that is there, even the store itself, is left as it is."""
+    (tmp_path / "there").write_bytes(b"precious")
+    with pytest.raises(OutputError, match="there already"):
+        export(state, tmp_path / "there")
+    assert (tmp_path / "there").read_bytes() == b"precious"
+    with pytest.raises(OutputError, match="there already"):
+        export(state, state / "store.sqlite")
+    assert contacts
+
+
+@both
+def test_failures_leave_no_file(export: Export, state: Path, tmp_path: Path) -> None:
+    """No store, garbage, no such folder, a stream that is full: a clear error each, and no file."""
+    (tmp_path / "garbage").write_bytes(b"garbage" * 1000)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StateError, match="there is no store"):
+        export(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(StoreError, match="garbage"):
+        export(tmp_path / "garbage", tmp_path / "out")
+    with pytest.raises(OutputError, match="no/such"):
+        export(state, tmp_path / "no" / "such" / "folder")
+    with pytest.raises(DiskFullError, match="/dev/full"), Path("/dev/full").open("wb", buffering=0) as full:
+        export(state, full)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_what_root_makes_belongs_to_the_service(tmp_path: Path) -> None:
+    """In a directory of another user, root's new files and folders are that user's, so that the daemon can use them."""
+    os.chown(tmp_path, 12_345, 12_346)
+    write_new(tmp_path / "file", b"")
+    make_directory(tmp_path / "folder")
+    for name in ("file", "folder"):
+        status = (tmp_path / name).stat()
+        assert (status.st_uid, status.st_gid) == (12_345, 12_346)
