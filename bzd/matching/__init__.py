@@ -12,6 +12,7 @@
 `keyfile.read_key_file`             reads and verifies an archive of keys; `keyfile.write_key_file` writes and signs one
 `case_message.read_case_message`    the same for Bluezone's case message; `case_message.write_case_message`
 `signing.parse_verify_key`          `[ID[:VERSION]=]FILE` as the command line has it; `signing.SigningKey`
+`keys.diagnosis_key`                a badge's own daily key as it is published
 `matcher.Matcher`                   contacts of many stores against batches of keys; revocations
 `encounters.encounters`             hits joined across rolling IDs, with attenuation, metres and minutes
 `windows.windows`                   exposure windows of version 2

@@ -19,7 +19,7 @@ from typing import Any, TypeGuard
 from bzd.errors import InputError
 from bzd.matching import archive
 from bzd.matching.keyfile import MAX_KEYS, KeyFile
-from bzd.matching.keys import MAX_INTERVAL, DiagnosisKey
+from bzd.matching.keys import MAX_TIME, DiagnosisKey
 from bzd.protocols import bluezone
 from bzd.protocols.schedule import DAY_S
 
@@ -82,10 +82,9 @@ def _days(entry: Any) -> Iterator[DiagnosisKey]:
         raise ValueError("time_start is not midnight")
     if end < start or end - start >= MAX_DAYS * DAY_S:
         raise ValueError("time_end before time_start, or more than a year later")
-    last = end // bluezone.SLOT_S
-    if last > MAX_INTERVAL:
+    if end >= MAX_TIME:
         raise ValueError("time out of range")
-    return _chain(key, start // bluezone.SLOT_S, last)
+    return _chain(key, start // bluezone.SLOT_S, end // bluezone.SLOT_S)
 
 
 def _chain(key: bytes, first: int, last: int) -> Iterator[DiagnosisKey]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bzd.errors import InputError
 from bzd.matching import archive, messages
-from bzd.matching.keys import INTERVALS_PER_KEY, MAX_INTERVAL, MAX_ONSET_DAYS, DiagnosisKey, ReportType
+from bzd.matching.keys import INTERVALS_PER_KEY, MAX_ONSET_DAYS, MAX_TIME, DiagnosisKey, ReportType
 from bzd.matching.signing import SHA256_OID, SigningKey, VerifyKey
 from bzd.protocols import gaen
 
@@ -21,7 +21,6 @@ MAX_KEYS = 500_000
 
 _MAX_OTHER_FIELDS = 1000
 """Fields of an export that are not keys: 5 and some signature infos."""
-_MAX_INT32 = (1 << 31) - 1
 _MAX_RISK = 8
 """Transmission risk levels are 0 to 8 (export.proto)."""
 _MAX_TIMESTAMP = 1 << 63
@@ -194,7 +193,7 @@ def _wrong(key: bytes, first: int, intervals: int) -> str:
         return "key of wrong length"
     if not 1 <= intervals <= INTERVALS_PER_KEY:
         return "rolling period not 1 to 144"
-    if not 0 <= first <= MAX_INTERVAL - intervals:
+    if first < 0 or (first + intervals) * gaen.INTERVAL_S > MAX_TIME:
         return "interval out of range"
     return ""
 
@@ -244,8 +243,8 @@ def _set_info(message: Any, info: SignatureInfo) -> None:
 
 def _set_key(message: Any, key: DiagnosisKey) -> None:
     wrong = _wrong(key.key, key.first, key.intervals)
-    if key.protocol != gaen.NAME or wrong or key.first > _MAX_INT32:
-        raise ValueError(f"{key.protocol} key that a key file cannot hold: {wrong or 'another protocol or century'}")
+    if key.protocol != gaen.NAME or wrong:
+        raise ValueError(f"{key.protocol} key that a key file cannot hold: {wrong or 'another protocol'}")
     message.key_data = key.key
     message.rolling_start_interval_number = key.first
     message.rolling_period = key.intervals

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import NamedTuple
 
+from bzd.model import DailyKey
 from bzd.protocols import gaen, protocols
 
 INTERVALS_PER_KEY = gaen.INTERVALS_PER_KEY
-MAX_INTERVAL = (1 << 32) - 1
-"""An ENIntervalNumber has 32 bits (GAEN Cryptography Specification v1.2.1)."""
+MAX_TIME = 253_402_128_000
+"""No key holds later: two days before dates end (year 9999), so that every day, also a shifted one, can be said."""
 MAX_ONSET_DAYS = 14
 """Days since onset run from -14 to 14 (Exposure Notification server, docs/tek_validation.md)."""
 
@@ -56,3 +58,20 @@ class DiagnosisKey(NamedTuple):
     def end(self) -> float:
         """The instant after the last that it holds for, UTC unix seconds."""
         return float((self.first + self.intervals) * protocols()[self.protocol].interval_s)
+
+
+def diagnosis_key(
+    daily: DailyKey, *, report_type: ReportType = ReportType.UNKNOWN, onset: date | None = None
+) -> DiagnosisKey:
+    """A badge's own daily key as it is published.
+
+    Args:
+        daily: the key; its start and end are interval boundaries.
+        report_type: how its owner became a case.
+        onset: the UTC day on which symptoms began; a key more than 14 days from it says nothing of it.
+    """
+    interval_s = protocols()[daily.protocol].interval_s
+    first, end = int(daily.start // interval_s), int(-(-daily.end // interval_s))
+    days = None if onset is None else (datetime.fromtimestamp(daily.start, UTC).date() - onset).days
+    known = days if days is not None and abs(days) <= MAX_ONSET_DAYS else None
+    return DiagnosisKey(daily.key, first, end - first, daily.protocol, report_type, known)

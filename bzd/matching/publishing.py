@@ -141,9 +141,11 @@ class _Merged:
 def _merge(inputs: Sequence[KeyFile], revoke: Iterable[DiagnosisKey]) -> _Merged:
     merged = _Merged([], {})
     first: dict[bytes, DiagnosisKey] = {}
-    for key in (key for file in inputs for key in file.keys):
+    # Some write a revocation among the keys; it is news all the same.
+    for key in (key for file in inputs for key in file.keys if key.report_type != ReportType.REVOKED):
         _add(first, key, merged)
-    for key in (key for file in inputs for key in file.revised):
+    revoked = (key for file in inputs for key in file.keys if key.report_type == ReportType.REVOKED)
+    for key in (*revoked, *(key for file in inputs for key in file.revised)):
         known = merged.revised.get(key.key)
         merged.duplicates += known is not None
         if known is None or known.report_type != ReportType.REVOKED:

@@ -114,7 +114,8 @@ def test_a_revoked_key_is_no_key_any_more(cases: type[Cases]) -> None:
     revoked = cases.key(1, report_type=ReportType.REVOKED)
     confirmed = cases.key(1, report_type=ReportType.CONFIRMED_TEST)
     inputs = [KeyFile((cases.key(1), cases.key(2)), (revoked,)), KeyFile((), (confirmed,))]
-    for done in (publish(inputs, now=later(cases), how=BARE), publish(inputs[:1], now=later(cases), how=BARE)):
+    among_keys = [KeyFile((cases.key(1), cases.key(2), revoked))]
+    for done in (publish(of, now=later(cases), how=BARE) for of in (inputs, inputs[:1], among_keys)):
         (file,) = read(done)
         assert (file.keys, file.revised) == ((cases.key(2),), (revoked,))
 
