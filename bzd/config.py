@@ -16,6 +16,10 @@ from typing import Any
 
 from bzd.errors import ConfigError
 
+_FILE_BYTES = 32768
+"""Largest configuration file that is read, several times all options with comments. Python's TOML parser takes time
+with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
+
 
 def option(default: Any, doc: str, *, low: float | None = None, high: float | None = None) -> Any:
     """A dataclass field that is an option: its default, what it means with unit and source, and its bounds."""
@@ -192,8 +196,12 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfi
 
 def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
     try:
+        with path.open("rb") as file:
+            content = file.read(_FILE_BYTES + 1)
+        if len(content) > _FILE_BYTES:
+            raise ConfigError(f"{path} is no configuration: it is larger than {_FILE_BYTES} bytes", "check the path")
         # With the byte order mark that some editors of Windows begin a file with.
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:

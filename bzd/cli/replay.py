@@ -11,7 +11,7 @@ import click
 from bzd.cli import options, output
 from bzd.cli.replay_run import Request, play
 from bzd.cli.replay_sink import Lines, Sink, Table, Ticker
-from bzd.cli.replay_source import STDIN, resolved
+from bzd.cli.replay_source import STDIN, distinct, resolved
 from bzd.cli.time_offset import time_offset_option
 from bzd.config import LoadedConfig
 from bzd.proximity.quota import HourlyQuota
@@ -72,12 +72,16 @@ def replay(ctx: click.Context, /, traces: tuple[str, ...], **given: Any) -> None
     """Turn recorded traces into contacts, exactly as a badge would have.
 
     Several traces are one recorder's, such as rotated logs, and are merged by time. - is standard input. With --state
-    on the command line, contacts are sealed into that store, all or none; without it they are shown, nothing is kept.
-    Ctrl-C ends a pipe where it is, and its contacts count; of a file, nothing gets into the store.
+    on the command line, contacts are sealed into that store; without it they are shown, nothing is kept. Of files, all
+    or none; a pipe is sealed every minute as it comes, and Ctrl-C ends it where it is. A trace that the store has
+    already is known again by its content, also gzipped or through a pipe.
     """
     if traces.count(STDIN) > 1:
         raise click.UsageError("standard input can be read once", ctx)
-    request = Request(tuple(map(resolved, traces)), **given)
+    named = tuple(map(resolved, traces))
+    request = Request(distinct(named), **given)
+    if twice := len(named) - len(request.traces):
+        output.note(f"traces named twice, replayed once: {twice}")
     loaded = options.load_config(ctx)
     state = options.explicit_state(ctx)
     if state is None:

@@ -123,6 +123,7 @@ class Store:
         if verdict.pushed_out is not None:
             self._push_out(verdict.pushed_out)
         if verdict.admitted:
+            self._supersede(contact.key)
             self._waiting[contact.key] = contact
             if len(self._waiting) >= _BATCH:
                 self._commit(dict(self._in_progress()))
@@ -142,6 +143,14 @@ class Store:
     def _in_progress(self) -> Iterator[tuple[ContactKey, Contact]]:
         """What was sealed of contacts in progress, as it is."""
         return ((key, contact) for key, (_, contact) in self._growing.items() if key not in self._waiting)
+
+    def _supersede(self, key: ContactKey) -> None:
+        """What is stored under the key gives way to what takes its place."""
+        handle = self._stored.get(_hour(key), {}).pop(key, None)
+        if handle is not None and handle.contact is not None and key not in self._growing:
+            self._growing[key] = handle, handle.contact
+        elif handle is not None:
+            self._outgoing.append(handle)
 
     def _push_out(self, key: ContactKey) -> None:
         if self._waiting.pop(key, None) is None:

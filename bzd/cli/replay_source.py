@@ -110,6 +110,15 @@ def resolved(path: str) -> str:
     return f"/dev/fd/{number}" if at_start else path
 
 
+def distinct(paths: Iterable[str]) -> tuple[str, ...]:
+    """The paths without those that name a file which stands before them, by whatever name or link."""
+    found: dict[object, str] = {}
+    for path in paths:
+        status = Path(path).stat() if _is_file(path) else None
+        found.setdefault(path if status is None else (status.st_dev, status.st_ino), path)
+    return tuple(found.values())
+
+
 def is_pipe(path: str) -> bool:
     """Whether a trace comes from standard input or a pipe, and so can be read once and may go on for ever."""
     return not _is_file(path)

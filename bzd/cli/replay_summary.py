@@ -89,11 +89,13 @@ class Replayed:
 
     def _contacts(self, config: ProximityConfig, quota: HourlyQuota, destination: str) -> str:
         tracked = self.pipeline.tracker.counts
-        kept = tracked.contacts - quota.refused - quota.pushed_out
+        beyond = quota.refused + quota.pushed_out
+        kept = tracked.contacts - beyond - quota.repeated
         dropped = _listed(
             (tracked.too_few, f"with fewer than {config.min_sightings} sightings"),
             (tracked.too_weak, f"weaker than {config.min_rssi_dbm} dBm"),
-            (tracked.contacts - kept, f"beyond the longest {config.max_contacts_per_hour:,} of their hour"),
+            (quota.repeated, "heard twice, from the same instant on"),
+            (beyond, f"beyond the longest {config.max_contacts_per_hour:,} of their hour"),
         )
         text = f"{counted(kept, 'contact')} {destination}" if kept else "0 contacts"
         return f"{text}; dropped {dropped}" if dropped else text

@@ -65,7 +65,9 @@ class HourlyQuota:
         limit: most contacts per hour, at least 1.
 
     Attributes:
-        refused: offers that were not admitted; a contact that is offered again while it grows counts each time.
+        refused: offers that were not admitted because others of their hour are longer; a contact that is offered again
+            counts each time.
+        repeated: offers under the key of a contact that was admitted before.
         pushed_out: contacts that were admitted and had to go for a longer one.
     """
 
@@ -73,13 +75,24 @@ class HourlyQuota:
         self._limit = limit
         self._hours: dict[int, _Hour] = {}
         self.refused = 0
+        self.repeated = 0
         self.pushed_out = 0
 
     def offer(self, contact: Contact) -> Verdict:
-        """Whether to keep a contact. One that was admitted and has grown since may be offered again and stays."""
+        """Whether to keep a contact.
+
+        One that was admitted and has grown since may be offered again and stays. A shorter one of the same key is what
+        was heard before once more (a trace that holds the same twice), and is not admitted.
+        """
         hour = self._hour(int(contact.start // _HOUR_S))
         key, seconds = contact.key, contact.duration_s
-        if key in hour.seconds or len(hour.seconds) < self._limit:
+        if (before := hour.seconds.get(key)) is not None:
+            self.repeated += 1
+            if seconds < before:
+                return Verdict(admitted=False)
+            hour.put(key, seconds)
+            return Verdict(admitted=True)
+        if len(hour.seconds) < self._limit:
             hour.put(key, seconds)
             return Verdict(admitted=True)
         if seconds <= hour.shortest()[0]:

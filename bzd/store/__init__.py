@@ -7,14 +7,30 @@ appends. So a badge that holds only public keys writes a history that it cannot 
 
 What is promised, and held by tests: nothing on the disk opens without an identity; a purged segment does not even open
 with one; what was committed survives SIGKILL and power cuts without repair; damage is told and costs no more than what
-it hit. What is not promised: secrecy where the identity lies beside the store (`bzd init` without `--recipient`),
-erasure of what flash memory keeps of overwritten pages, and proof of origin (anybody who has a public key can seal; who
-can write to the card can also delete rows, or put back an older copy of them, and seldom be noticed).
+it hit; a file made to harm whoever opens it does no more than be refused.
 
-What is in clear, so that anybody can read it: the store's ID, its format version and the badge's public Ed25519 key;
-for each segment its purpose, its UTC day and whether a replay that wrote it is unfinished; the number and order of rows
-of each segment; the SHA-256 of replayed traces; requests to the daemon. That tells how much was heard on which day and
-how often the daemon was started, and nothing of who was met or where.
+What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key;
+for each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the
+number and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public
+keys; when the files were last written. The log beside the store (`-wal`) also holds the last few MB that were written,
+flush by flush, so that it tells how many contacts were in progress at each, and for how long, since the log began. All
+that tells how much was heard on which day and how often the daemon was started, and nothing of who was met or where.
+Where the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
+
+What nobody promises:
+
+- *Who can write to the card* is trusted. The recipients are what `recipients/*.pub` holds whenever a segment begins: a
+  key put there opens all that is sealed from then on, never what was sealed before; compare the fingerprints that
+  `bzd init` shows on the badge. Such a person can also delete rows or put back older copies of them, or of the whole
+  store, and seldom be noticed, and can seal a history of their own, since that takes public keys only. Whoever opens a
+  store should know the fingerprint of its signing key from elsewhere.
+- *Erasure* reaches what the file system shows. Flash memory keeps overwritten pages as long as it likes, and so do
+  snapshots, backups, exported files and the copy in the temporary folder of an export to a stream that was killed:
+  purge them likewise. Inside the file, SQLite may leave a copy of a sealed record where it moved one between pages; it
+  opens no more once its key is gone. Keys, all of one length and only ever appended, leave none: 10,465 deletions in
+  any order left not a byte run of 24.
+- *Memory* holds data keys, and the own daily keys that are in use, while a process appends: swap and core dumps belong
+  switched off where the card is to stay silent.
 
 Measured with `tests/bench/bench_store.py` (20 neighbours, 20 sightings a second, ext4; bytes sent to the disk,
 checkpoints included):

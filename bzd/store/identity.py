@@ -43,8 +43,9 @@ _FINGERPRINT_DOMAIN = b"bzd public key\0"
 _ARGON = struct.Struct(">IIB16s12s")
 _ARGON_MEMORY_KIB, _ARGON_PASSES, _ARGON_LANES = 65536, 3, 4
 """RFC 9106 section 4, second recommended option; 64 MiB fit the 512 MB of the smallest Pi."""
-_ARGON_MEMORY_MAX_KIB, _ARGON_PASSES_MAX, _ARGON_LANES_MAX = 1 << 20, 16, 16
-"""A file that asks for more is refused: it would stall or exhaust whoever opens it."""
+_ARGON_MEMORY_MAX_KIB, _ARGON_PASSES_MAX, _ARGON_LANES_MAX = 262_144, 8, 16
+"""A file that asks for more is refused: it would stall or exhaust whoever opens it. No bzd writes more than a quarter
+of that memory, and 256 MiB still fit a Pi of 512 MB."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{4}(-[0-9a-f]{4}){7}")
 
 

@@ -98,9 +98,10 @@ def test_costly_passphrase_is_refused() -> None:
     """A file that asks for gigabytes to try a passphrase is refused before trying."""
     line, *body = FIXED.dumps("x").splitlines()
     raw = bytearray(base64.b64decode(b"".join(body)))
-    raw[0:4] = (1 << 30).to_bytes(4, "big")
-    with pytest.raises(IdentityError, match="cost too much"):
-        Identity.loads(line + b"\n" + base64.b64encode(raw), "x")
+    for at, value in ((0, 262_145), (0, 2**32 - 1), (4, 9)):
+        costly = raw[:at] + value.to_bytes(4, "big") + raw[at + 4 :]
+        with pytest.raises(IdentityError, match="cost too much"):
+            Identity.loads(line + b"\n" + base64.b64encode(costly), "x")
 
 
 def test_low_order_public_key_is_refused(identity: Identity) -> None:

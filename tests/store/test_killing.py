@@ -18,8 +18,8 @@ from bzd.store import create, open_appender, open_reader
 from bzd.store.identity import Identity
 
 MakeContact = Callable[..., Contact]
-ROUNDS = 240
-ROUNDS_PER_STORE = 30
+ROUNDS = 210
+ROUNDS_PER_STORE = 14
 
 
 def write_for_ever(state: Path, first: int, make_contact: MakeContact, pipe: int) -> NoReturn:
@@ -57,14 +57,14 @@ def test_committed_contacts_survive_sigkill(tmp_path: Path, identity: Identity, 
 
     A contact of which the last word was not heard may be there in any state that one transaction leaves.
     """
-    rng = random.Random(240)
+    rng = random.Random(210)
     busy_rounds = 0
     for store in range(ROUNDS // ROUNDS_PER_STORE):
         state = tmp_path / f"store{store}"
         create(state, recipients=[identity.public], label="killed", now=0.0)
         number, expected = 0, set[int]()
         for _ in range(ROUNDS_PER_STORE):
-            upto = killed_round(state, number, make_contact, rng.uniform(0.005, 0.06))
+            upto = killed_round(state, number, make_contact, rng.uniform(0.005, 0.045))
             expected |= {at for at in range(number, upto) if at % 4 != 1}
             busy_rounds += upto > number
             number = upto + 4

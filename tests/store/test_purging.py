@@ -14,7 +14,7 @@ import pytest
 
 from bzd.errors import BusyError, InputError
 from bzd.model import Contact, DailyKey
-from bzd.store import backup, container, create, days, open_appender, open_reader, purge
+from bzd.store import backup, container, create, days, open_appender, open_reader, purge, purging
 from bzd.store.identity import Identity
 
 MakeContact = Callable[..., Contact]
@@ -78,6 +78,22 @@ def test_keys_are_gone_before_the_rows(state: Path, make_contact: MakeContact, m
     with open_appender(state):
         pass
     assert not any(blob[:64] in on_disk(state) for blob in records)
+
+
+def test_purge_cut_off_before_its_checkpoint_is_completed_by_the_next_appender(
+    state: Path, make_contact: MakeContact
+) -> None:
+    """Killed right after the keys were deleted, before the log was carried over: opening for appending does that."""
+    fill(state, make_contact)
+    keys = blobs(state, "sealed_key", 18_588)
+    child = os.fork()
+    if child == 0:
+        purging._overwrite_log = lambda *_: os._exit(7)
+        purge(state, days=[date(2020, 11, 22)], now=NOW)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert all(blob in on_disk(state) for blob in keys)
+    with open_appender(state):
+        assert not any(blob[:64] in on_disk(state) for blob in keys)
 
 
 def test_no_page_keeps_a_stale_copy(tmp_path: Path, identity: Identity, make_contact: MakeContact) -> None:

@@ -199,3 +199,16 @@ def test_wrong_command_lines_are_refused(bzd: Any, arguments: list[str], code: i
     refused = bzd("replay", *arguments)
     assert refused.code == code
     assert refused.err.count("bzd: error: ") == refused.err.count("bzd: hint: ") == 1
+
+
+def test_a_trace_that_holds_the_same_twice_says_how_much(bzd: Any, state: Path, written: Any, heard: Any) -> None:
+    """When the clock steps back to what was heard before, table, store and summary agree on the contacts."""
+    once = len(bzd("replay", written("once", heard), "--jsonl").out.splitlines())
+    path = written("twice", [*heard, *heard])
+    shown = bzd("replay", path)
+    assert f"{once} contacts shown; --state DIR keeps them; dropped " in shown.err
+    assert f"{once} heard twice, from the same instant on" in shown.err
+    assert "the clock stepped back 1 time" in shown.err
+    assert len(shown.out.splitlines()) == 1 + once
+    assert f"{once} contacts sealed" in bzd("replay", "--state", state, path).err
+    assert len(bzd("contacts", "--state", state, "--jsonl").out.splitlines()) == once

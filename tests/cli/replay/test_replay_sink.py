@@ -89,3 +89,30 @@ def test_contacts_in_progress_are_sealed_once_and_grow(
         sink.finish()
         appender.finish_replay()
     assert seen() == [17.0, 99.0]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_contact_heard_twice_is_stored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, *, flushed: bool
+) -> None:
+    """Of two contacts of one ID from the same instant on, the longer is kept, in whatever order and batch they come."""
+    monkeypatch.setattr(replay_sink, "_BATCH", batch)
+    identity = Identity.generate()
+    create(tmp_path / "s", recipients=[identity.public], label="test", now=MIDNIGHT)
+    quota = HourlyQuota(9)
+    with open_appender(tmp_path / "s") as appender:
+        sink = Store(appender, quota)
+        appender.begin_replay(Provisional.NO)
+        for contact in (_contact(1, MIDNIGHT, 10.0), _contact(2, MIDNIGHT, 10.0), _contact(1, MIDNIGHT, 20.0)):
+            sink.take(contact)
+        if flushed:
+            sink.flush([(contact.key, contact) for contact in (_contact(2, MIDNIGHT, 5.0), _contact(1, MIDNIGHT, 7.0))])
+        for contact in (_contact(2, MIDNIGHT, 8.0), _contact(1, MIDNIGHT, 21.0)):
+            sink.take(contact)
+        sink.finish()
+        appender.finish_replay()
+    with open_reader(tmp_path / "s", [identity]) as reader:
+        assert [contact.duration_s for contact in reader.contacts()] == [21.0, 10.0]
+        assert reader.problems == []
+    assert (quota.repeated, quota.refused, quota.pushed_out) == (3, 0, 0)

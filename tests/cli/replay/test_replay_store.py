@@ -44,9 +44,15 @@ def test_the_same_trace_twice_does_not_double(bzd: Any, state: Path, recording: 
 
 
 def test_one_trace_named_twice_is_replayed_once(bzd: Any, state: Path, recording: Path, stored: Any) -> None:
-    """The same content under two names on one command line counts once in the store."""
+    """A file named twice, by a link too, counts once with a store and without; a copy of it once in the store."""
     expected = bzd("replay", recording, "--jsonl").out.splitlines()
-    done = bzd("replay", "--state", state, recording, recording)
+    link, copy = recording.with_name("link"), recording.with_name("copy")
+    link.symlink_to(recording)
+    copy.write_bytes(recording.read_bytes())
+    shown = bzd("replay", recording, link, recording, "--jsonl")
+    assert shown.out.splitlines() == expected
+    assert "traces named twice, replayed once: 2" in shown.err
+    done = bzd("replay", "--state", state, recording, link, copy)
     assert "is the same as another of these traces" in done.err
     assert sorted(stored(state)) == sorted(expected)
 
