@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exposure windows follow version 2 of Exposure Notification."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bzd.matching.encounters import Encounter, Slice, encounters
+from bzd.matching.matcher import Matcher
+from bzd.matching.windows import (
+    INFECTIOUS_DAYS,
+    ExposureWindow,
+    Infectiousness,
+    cut,
+    day_of,
+    midnight_after,
+    pool,
+    windows,
+)
+
+if TYPE_CHECKING:
+    from tests.matching.conftest import Cases
+
+
+def piece(time: float, seconds: float = 60.0, typical: float = 60.0, sightings: int = 6) -> Slice:
+    """A scan instance at a time."""
+    return Slice(time, seconds, sightings, typical, typical - 2, near=True, confidence=None)
+
+
+def of(cases: type[Cases], start: float, seconds: float) -> list[ExposureWindow]:
+    """The windows of one meeting."""
+    key = cases.key(1, days_since_onset=0)
+    matcher = Matcher({"badge": cases.contacts(cases.heard(key, start, start + seconds))})
+    matcher.match([key])
+    return windows(encounters(matcher.hits()))
+
+
+def test_forty_minutes_are_two_windows(cases: type[Cases]) -> None:
+    """30 and 10 minutes, in scans of whole minutes of at most 5, at 63 dB, of a highly infectious case."""
+    first, second = of(cases, cases.midnight + 43200, 2400)
+    assert sum(scan.seconds for scan in (*first.scans, *second.scans)) == pytest.approx(2400, abs=60)
+    assert [sum(scan.seconds > 0 for scan in window.scans) for window in (first, second)] == [6, 2]
+    assert all(scan.seconds % 60 == 0 and scan.seconds <= 300 for scan in (*first.scans, *second.scans))
+    assert {scan.typical_attenuation for scan in first.scans} == {63}
+    assert {window.infectiousness for window in (first, second)} == {Infectiousness.HIGH}
+    assert {window.date for window in (first, second)} == {date(2020, 7, 2)}
+
+
+def test_a_window_ends_with_its_day() -> None:
+    """Ten minutes around a local midnight are two windows, of two days."""
+    offset_s = 7 * 3600
+    midnight = midnight_after(1_593_648_000.0, offset_s)
+    first, second = cut([piece(midnight - 300), piece(midnight + 1)], offset_s)
+    assert day_of(first[0].time, offset_s) < day_of(second[0].time, offset_s)
+
+
+def test_vietnams_day_turns_at_seventeen_utc() -> None:
+    """With 7 hours of offset 16:59:59 UTC is still the day, and 17:00 the next."""
+    assert [day_of(1_593_648_000 + 17 * 3600 + one, 7 * 3600).day for one in (-1, 0)] == [2, 3]
+
+
+@given(st.lists(st.tuples(st.floats(0, 40000), st.floats(0, 60)), max_size=60))
+def test_windows_are_short_and_lose_nothing(raw: list[tuple[float, float]]) -> None:
+    """Every slice is in one window of under 30 minutes; pooling keeps the seconds to half a minute, or cuts at 300."""
+    slices = [piece(time, seconds) for time, seconds in sorted(raw)]
+    found = list(cut(slices))
+    assert [one for window in found for one in window] == slices
+    for window in found:
+        assert window[-1].time - window[0].time < 1800
+        scans = list(pool(window))
+        total, kept = sum(one.seconds for one in window), sum(scan.seconds for scan in scans)
+        assert kept <= total + 30
+        assert kept >= total - 30 or any(scan.seconds == 300 for scan in scans)
+
+
+def test_pooling_weighs_by_sightings() -> None:
+    """The typical attenuation of a pooled scan is the mean of all sightings, the least that of the strongest."""
+    (scan,) = pool([piece(0.0, 60, 50.0, 30), piece(60.0, 60, 80.0, 10)])
+    assert (scan.typical_attenuation, scan.min_attenuation, scan.seconds) == (58, 48, 120)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [(-5, 0), (-4, 1), (-3, 1), (-2, 2), (3, 2), (4, 1), (5, 1), (6, 0), (None, 1)],
+)
+def test_infectious_days(days: int | None, expected: int) -> None:
+    """Days -4, -3, 4 and 5 are standard, -2 to 3 high, others none; unknown is standard."""
+    assert INFECTIOUS_DAYS.on(days) == expected
+
+
+def test_encounters_of_one_key_share_a_window(cases: type[Cases]) -> None:
+    """Two short meetings with a pause of ten minutes are two encounters and one window; of two keys, two windows."""
+    keys = [cases.key(1), cases.key(2)]
+    contacts = [cases.contact(keys[0], cases.day + number) for number in (50, 51)]
+    matcher = Matcher({"badge": [*contacts, cases.contact(keys[1], cases.day + 50)]})
+    matcher.match(keys)
+    found: list[Encounter] = encounters(matcher.hits())
+    assert (len(found), sorted(len(window.scans) for window in windows(found))) == (3, [1, 2])
