@@ -73,9 +73,9 @@ holds what belongs to a clock that was not known to be right, of one boot, and b
 boot. There the times of contacts are CLOCK_BOOTTIME: add wall clock less boottime of the last right anchor of that boot
 in any segment; where there is none, of the last anchor of that boot, which gives the best guess. The times of daily
 keys are those of the wrong clock, and a key is of use only if that differs from the right one by less than two hours. A
-segment whose `provisional` is not 0 was written by a replay that has not ended: it is kept as a whole or not at all, and
-the next appender removes what a replay left that never finished. Readers leave it out if `provisional` is 1; 2 lets them
-watch a replay in real time. A segment without sealed keys was purged, and its rows go with the next appender.
+segment whose `provisional` is not 0 was written by a replay that has not ended: it is kept as a whole or not at all,
+and the next appender removes what a replay left that never finished. Readers leave it out if `provisional` is 1; 2 lets
+them watch a replay in real time. A segment without sealed keys was purged, and its rows go with the next appender.
 
 Sealing
 -------
