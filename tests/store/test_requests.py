@@ -68,9 +68,9 @@ def test_requests_of_before_are_forgotten(state: Path) -> None:
 
 
 def test_anything_may_stand_in_the_table(state: Path) -> None:
-    """Numbers, blobs and megabytes as verbs are cut to text of a sane length."""
+    """Numbers, blobs and whatever SQLite lets in as verbs are cut to text of a sane length."""
     with container.open_writer(state / STORE_FILE) as connection:
-        for verb in (7, b"\xff\x00", "x" * 100_000):
+        for verb in (7, b"\xff\x00", "x" * 8_000):
             connection.execute("INSERT INTO request (verb) VALUES (?)", (verb,))
     connection.close()
     with open_appender(state) as appender:
