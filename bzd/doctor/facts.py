@@ -105,6 +105,7 @@ class ServiceFacts:
         status: what it says of itself.
         core_limit: its LimitCORE, for example `0`.
         user: the user it runs as.
+        by_hand: whether a badge runs, as its status file says; of the service or of somebody at a terminal.
     """
 
     installed: bool = False
@@ -114,11 +115,17 @@ class ServiceFacts:
     status: str = ""
     core_limit: str = ""
     user: str = ""
+    by_hand: bool = False
 
     @property
     def active(self) -> bool:
         """Whether it runs."""
         return self.state in {"active", "reloading"}
+
+    @property
+    def badge_runs(self) -> bool:
+        """Whether a badge runs here, as a service or not."""
+        return self.active or self.by_hand
 
 
 @dataclass(frozen=True, slots=True)

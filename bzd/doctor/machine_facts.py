@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bzd.clock import Clock
+from bzd.daemon import runtime
 from bzd.doctor.facts import ServiceFacts, StoreFacts, SystemFacts
 from bzd.errors import BzdError
 from bzd.store.creating import inspect
@@ -69,7 +70,17 @@ def service() -> ServiceFacts:
         status=found.get("StatusText", ""),
         core_limit=found.get("LimitCORE", ""),
         user=found.get("User", ""),
+        by_hand=_badge_runs(runtime.directory()),
     )
+
+
+def _badge_runs(folder: Path | None) -> bool:
+    """Whether the status file says that a badge runs, and its process is there."""
+    try:
+        told = runtime.read_status(folder) if folder is not None else None
+    except PermissionError:
+        return False
+    return told is not None and told.get("running") is True and os.path.exists(f"/proc/{told.get('pid')}")  # noqa: PTH110  a pid of nonsense is none
 
 
 def store(state: Path, root: Path = Path("/")) -> StoreFacts:

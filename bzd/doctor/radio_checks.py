@@ -94,10 +94,10 @@ def advertising(facts: Facts) -> Finding:
         )
     if radio.tried is not None:
         return ok("an advertisement was taken")
-    if not facts.service.active:
+    if not facts.service.badge_runs:
         return ok("offered; `bzd doctor --advertise` tries it")
     if radio.active_instances == 0 and "paused" not in facts.service.status:
-        return problem("the service runs, but nothing is advertised", "`bzd status` says why")
+        return problem("the badge runs, but nothing is advertised", "`bzd status` says why")
     return ok("the badge is on air" if radio.active_instances else "paused")
 
 
@@ -106,7 +106,7 @@ def others(facts: Facts) -> Finding:
     active = facts.radio.active_instances
     if active is None:
         return unknown("it is unknown who advertises", "mend the adapter first")
-    if (number := active - facts.service.active) > 0:
+    if (number := active - facts.service.badge_runs) > 0:
         return warning(
             f"{number} other on {facts.radio.name}: each advertisement is sent only a part of the time",
             "find the program: `busctl list | grep -v systemd`; a badge wants the adapter for itself",

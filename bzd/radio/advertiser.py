@@ -22,6 +22,8 @@ INTERVAL_MS = (250, 270)
 """Least and greatest time between two frames; GAEN's Bluetooth Specification 1.2 asks for 200 to 270 ms. Only extended
 advertising obeys; a legacy controller sends every 100 to 150 ms whatever it is told (measured)."""
 
+_OFFLOAD = "HardwareOffload"
+"""BlueZ, doc/org.bluez.LEAdvertisingManager.rst: several advertisements at once, each with an address of its own."""
 _ROOT = "/org/bzd/advertisement"
 
 
@@ -48,6 +50,15 @@ class Advertiser:
     def registered(self) -> bool:
         """Whether BlueZ may hold an advertisement of ours."""
         return self._path is not None
+
+    async def extended(self) -> bool:
+        """Whether the controller has extended advertising (Core specification 5.0), as BlueZ's manager tells.
+
+        Raises:
+            BusFailure: if BlueZ is gone.
+        """
+        manager = await self._bus.properties(self._adapter_path, ADVERTISING_MANAGER)
+        return bool(manager.get("SupportedSecondaryChannels")) or _OFFLOAD in manager.get("SupportedFeatures", ())
 
     async def register(self, data: bytes) -> None:
         """Advertise; `unregister` must have been called before.

@@ -8,6 +8,10 @@ What it holds to:
 
 - Each rotation is: stop scanning, unregister, register a new object with a payload never used before, start scanning.
   A legacy controller refuses a new address while it scans, and no frame pairs an old ID with a new address.
+- With extended advertising it is: stop scanning, unregister, start scanning, register. There a scan has an address of
+  its own, which the kernel renews only where nothing is advertised when it begins (`hci_set_random_addr_sync` of
+  net/bluetooth/hci_sync.c defers it otherwise): begun afterwards, scan requests kept one address over all IDs (measured
+  with Linux 6.12). So no scan begins beside an ID that was registered without one.
 - If registering fails there is silence, and a later try with another payload; never the old ID.
 - An adapter that is off forgets nothing: the kernel takes back no advertisement then, and sends it again under a new
   address as soon as the adapter is on. So it is unregistered first thing when the adapter is on, not while it is off: a
@@ -47,6 +51,9 @@ DEAF_S = 2.0
 SILENCE_S = 300.0
 """After so long without any report the scan is begun again; then after twice as long, and so on."""
 SILENCE_MAX_S = 3600.0
+_SCAN_RENEWALS = 3
+"""With extended advertising a scan that failed is tried again only with another ID; so many times, then with the next
+rotation that is due anyway, since each costs an interval of the key."""
 CLOSE_TIMEOUT_S = 1.0
 """Ending must fit into the 2 s that the service has for it; BlueZ drops what belongs to a client that left the bus."""
 
@@ -108,6 +115,11 @@ class Radio:
         self._gap_since: float | None = None
         self._best_mode = ""
         """Of this bluetoothd; empty where it has to be asked."""
+        self._extended: bool | None = None
+        """Whether the controller has extended advertising; None where it has to be asked."""
+        self._scan_links = False
+        """A scan begun now would send its requests under an address that was used beside an earlier ID."""
+        self._renewals = 0
         self._slot_unknown = False
         """Who else advertises has to be asked, once there is time for it."""
         self._state = RadioState(self._adapter, scan=self._scanner.counts)
@@ -196,6 +208,7 @@ class Radio:
         if self._advertiser.registered and not self._renew:
             if (wait := self._broadcast.wait_s()) > 0:
                 return wait
+            self._renewals = 0
         elif (wait := self._advertise_retry.wait_s(now)) > 0:
             return wait
         try:
@@ -212,7 +225,7 @@ class Radio:
         return self._broadcast.wait_s()
 
     async def _replace(self, broadcast: Broadcast) -> None:
-        """Stop scanning, unregister, register a new object; `_listen` then scans again."""
+        """Stop scanning, unregister, register a new object; `_listen` then scans again, if that was not done before."""
         if self._scanner.running:
             self._gap_since = self._now()
         self._renew = True
@@ -221,6 +234,9 @@ class Radio:
         if not self._cleared:
             await self._advertiser.clear()
             self._cleared = True
+        if self._extended is None:
+            self._extended = await self._advertiser.extended()
+        self._scan_links = self._extended and not await self._try_to_scan()
         payload = broadcast.draw()
         try:
             await self._advertiser.register(payload.data)
@@ -257,15 +273,32 @@ class Radio:
         if not self._scanner.running:
             if (retry := self._scan_retry.wait_s(now)) > 0:
                 return retry
-            try:
-                await self._start_scan()
-            except RadioError as error:
-                self._troubles.report("scan", f"{error}; {error.hint}", now)
-                self._scan_retry.failed(self._now())
+            if self._scan_links and self._advertiser.registered:
+                return self._scan_with_another_id()
+            if not await self._try_to_scan():
                 return self._scan_retry.wait_s(self._now())
-            self._scan_retry.reset()
-            self._troubles.clear("scan", self._now(), "scanning")
         return wait if self._deaf_since is None else DEAF_S
+
+    def _scan_with_another_id(self) -> float:
+        """Have the scan begin with a rotation; return seconds until then."""
+        if self._renewals >= _SCAN_RENEWALS:
+            return POLL_S
+        self._renewals += 1
+        self._renew = True
+        return 0.0
+
+    async def _try_to_scan(self) -> bool:
+        """Start scanning; return whether it worked, and tell if not."""
+        try:
+            await self._start_scan()
+        except RadioError as error:
+            self._troubles.report("scan", f"{error}; {error.hint}", self._now())
+            self._scan_retry.failed(self._now())
+            return False
+        self._scan_retry.reset()
+        self._renewals = 0
+        self._troubles.clear("scan", self._now(), "scanning")
+        return True
 
     async def _start_scan(self) -> None:
         mode = self._wanted_mode
@@ -317,7 +350,7 @@ class Radio:
             self._scanner.abandon()
         if loss is not Loss.NOTHING:
             self._state.restarts += 1
-        self._best_mode = ""
+        self._best_mode, self._extended = "", None
         self._advertiser.forget()
         self._scan_stale = True
         self._state.active_instances = None
@@ -346,6 +379,7 @@ class Radio:
         """Something changed for good: try everything again at once."""
         for backoff in (self._retry, self._advertise_retry, self._scan_retry):
             backoff.reset()
+        self._renewals = 0
 
     def _now(self) -> float:
         """Seconds on the event loop's clock."""

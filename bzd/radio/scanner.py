@@ -48,9 +48,14 @@ _UNKNOWN_RSSI_DBM = -127
 _IN_PROGRESS_MAX = 3
 _KNOWN_DEVICES = 4096
 """Devices whose last payload is remembered. BlueZ itself forgets a stranger after 30 s, and 500 badges saturate it."""
-_FLAGS = (0x00, 0x02, 0x04, 0x06, 0x18, 0x1A, 0x1B)
-"""Flags octets that phones and Linux send. Since BlueZ 5.69 a pattern of service data or UUIDs matches nothing
-(bluez/bluez#652), so that the passive mode has to match these; what has no flags is then not heard."""
+PATTERNS_MAX = 7
+"""Patterns that one monitor may have. With an eighth, bluetoothd 5.66 dies of `free(): invalid next size`, and 5.82
+says "Failed to Add Adv Patterns Monitor with status 0x0d" and hears nothing (both measured; it fits a length of
+1 + 34 * patterns kept in one octet)."""
+_FLAGS = (0x1A, 0x06, 0x04, 0x02)
+"""Flags octets, the commonest first: GAEN's own (iPhones and Android), LE without BR/EDR, Linux, and dual-mode. Since
+BlueZ 5.69 a pattern of service data or UUIDs matches nothing (bluez/bluez#652), so that the passive mode has to match
+these; what has no flags is then not heard."""
 
 _log = logging.getLogger(__name__)
 # Bleak warns whenever its connection ends, which is here mostly on purpose; the radio tells of the real losses itself.
@@ -191,7 +196,7 @@ class Scanner:
 
     def _make(self, mode: str) -> BleakScanner:
         if mode == "passive":
-            args = BlueZScannerArgs(adapter=self._adapter, or_patterns=[*_patterns()])
+            args = BlueZScannerArgs(adapter=self._adapter, or_patterns=[*patterns()])
             return BleakScanner(self._heard, scanning_mode="passive", bluez=args)
         filters = BlueZDiscoveryFilters(RSSI=_UNKNOWN_RSSI_DBM, DuplicateData=True)
         args = BlueZScannerArgs(adapter=self._adapter, filters=filters)
@@ -273,11 +278,13 @@ def services() -> list[str]:
     return [uuid for sample in _samples() for uuid in sample.service_uuids]
 
 
-def _patterns() -> list[OrPattern]:
-    wanted = [(ad.FLAGS, bytes((octet,))) for octet in _FLAGS]
+def patterns() -> list[OrPattern]:
+    """What the passive mode matches: what the protocols' adverts carry, then usual flags, `PATTERNS_MAX` in all."""
+    wanted = []
     for sample in _samples():
         wanted += [(ad.SERVICE_DATA_16, ad.uuid_to_bytes(uuid)) for uuid in sample.service_data]
         wanted += [(ad.MANUFACTURER_DATA, company.to_bytes(2, "little")) for company in sample.manufacturer_data]
+    wanted = [*wanted, *((ad.FLAGS, bytes((octet,))) for octet in _FLAGS)][:PATTERNS_MAX]
     return [OrPattern(0, AdvertisementDataType(kind), content) for kind, content in wanted]
 
 

@@ -131,6 +131,14 @@ def test_a_paused_badge_may_be_silent() -> None:
     assert examine(facts)["advertising"].verdict is Verdict.OK
 
 
+def test_a_badge_that_runs_at_a_terminal_is_no_other_advertiser() -> None:
+    """Testers run it by hand."""
+    facts = replace(HEALTHY, service=ServiceFacts(by_hand=True))
+    findings = examine(facts)
+    assert findings["other advertisers"].verdict is Verdict.OK
+    assert findings["advertising"].text == "the badge is on air"
+
+
 def test_a_card_is_not_judged_by_what_booting_wrote() -> None:
     """In the first hour a day's writing cannot be told."""
     assert examine(faulty(STORE, written_bytes=10**9, uptime_s=60.0))["card wear"].verdict is Verdict.OK

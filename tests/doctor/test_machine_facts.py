@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -76,6 +77,26 @@ def test_what_a_card_wrote_is_read_from_its_statistics(tmp_path: Path) -> None:
     place.unlink()
     place.symlink_to(tmp_path / "sys/devices/nvme0n1")
     assert machine_facts.store(tmp_path, tmp_path).written_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("told", "runs"),
+    [
+        ({"running": True, "pid": os.getpid()}, True),
+        ({"running": False, "pid": os.getpid()}, False),
+        ({"running": True, "pid": 2**22 + 1}, False),
+        ({"running": True, "pid": "x\0y"}, False),
+        ([], False),
+    ],
+)
+def test_a_badge_without_systemd_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, told: object, runs: bool
+) -> None:
+    """By its status file, if that process is there."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    assert not machine_facts.service().by_hand
+    (tmp_path / "status.json").write_text(json.dumps(told))
+    assert machine_facts.service().by_hand is runs
 
 
 def test_programs_that_fail_tell_nothing() -> None:

@@ -60,3 +60,19 @@ def test_a_public_address() -> None:
 def test_other_controllers_are_left_out() -> None:
     """Only the controller in question counts."""
     assert not _intercept([frame | {"hci": 1} for frame in CLEAN], []).payloads
+
+
+def test_an_empty_advertisement_is_no_id() -> None:
+    """Neither without flags nor with them; its address counts all the same."""
+    empty = [_frame("03:00:00:00:00:00", "", 0.0, 0.1), _frame("01:00:00:00:00:00", "020104", 0.0, 0.1)]
+    ids = ["02010403", "02010404"]
+    caught = _intercept([*empty, *(frame | {"data": data} for frame, data in zip(CLEAN, ids, strict=True))], [])
+    assert caught.ids == ids
+    assert caught.linked() == ["01:00:00:00:00:00"]
+
+
+def test_an_id_that_is_revived() -> None:
+    """How long it was on air under another address, whichever came first in the journal."""
+    again = _frame("03:00:00:00:00:00", "aa", 4.0, 4.25)
+    assert _intercept([again, *CLEAN], []).revived_s() == 0.25
+    assert _intercept(CLEAN, []).revived_s() == 0.0

@@ -24,6 +24,9 @@ TRACE = [
     Advertisement(1001.2, "1A:00:00:00:00:04", "random", None, b"\x02\x01\x1a"),
 ]
 
+_STILL_S = 0.03
+"""A player that was late by no more than this was not held up."""
+
 
 def _play(reports: list[player.Report], **how: float) -> tuple[player.Played, list[bytes], list[float]]:
     """Play to a controller that scans; also the events that its host got, and when."""
@@ -35,6 +38,15 @@ def _play(reports: list[player.Report], **how: float) -> tuple[player.Played, li
     events.clear()
     times.clear()
     return asyncio.run(player.play(air, reports, **how)), events, times
+
+
+def _pace(**how: float) -> list[float]:
+    """When the reports of the trace came; played again where this machine stood still meanwhile."""
+    for _ in range(10):
+        played, _events, times = _play([player.Report(*each[:5]) for each in TRACE], **how)
+        if played.late_s < _STILL_S:
+            break
+    return times
 
 
 def _keep(events: list[bytes], times: list[float], event: bytes) -> None:
@@ -66,7 +78,7 @@ def test_every_report_reaches_the_host() -> None:
 
 def test_pace() -> None:
     """Gaps between reports are those of the trace, divided by the speed."""
-    _, _, times = _play([player.Report(*each[:5]) for each in TRACE], speed=4.0)
+    times = _pace(speed=4.0)
     assert times[1] - times[0] == pytest.approx(0.3 / 4, abs=0.05)
     assert times[2] - times[0] == pytest.approx(1.2 / 4, abs=0.05)
 
@@ -90,7 +102,7 @@ def test_a_machine_that_stands_still() -> None:
 
 def test_silence_is_cut() -> None:
     """A longer gap than wanted is cut to it, and shorter ones stay."""
-    _, _, times = _play([player.Report(*each[:5]) for each in TRACE], speed=2.0, longest_gap_s=0.4)
+    times = _pace(speed=2.0, longest_gap_s=0.4)
     assert times[1] - times[0] == pytest.approx(0.3 / 2, abs=0.05)
     assert times[2] - times[1] == pytest.approx((0.3 + 0.4) / 2, abs=0.05)
 

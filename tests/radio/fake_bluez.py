@@ -38,6 +38,8 @@ class FakeBluez:
         aired: service data of every advertisement that ever went on air, revivals included, in order.
         kernel: what the kernel would send, by owner; it may outlive `adverts`.
         linked: pairs of payloads, the second of which was put into the place, and on the address, of the first.
+        asked: payloads that were on air while scan requests went out, by the address that these carried, as a number.
+            An extended controller gets another one where a discovery begins while nothing is advertised, else keeps it.
         monitors: patterns by owner.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
         filters: discovery filter of each client that has set one.
@@ -61,6 +63,7 @@ class FakeBluez:
         self.aired: list[bytes] = []
         self.kernel: dict[Owned, bytes] = {}
         self.linked: list[tuple[bytes, bytes]] = []
+        self.asked: dict[int, set[bytes]] = {}
         self.monitors: dict[Owned, Any] = {}
         self.filters: dict[str, dict[str, Any]] = {}
         self.discovering: set[str] = set()
@@ -196,6 +199,8 @@ class FakeBluez:
             ADAPTER: {name: Variant(*pair) for name, pair in self.adapter.items()},
             ADVERTISING: {"ActiveInstances": Variant("y", len(self.adverts) + self.others)},
         }
+        if not self.legacy:
+            found[ADVERTISING]["SupportedFeatures"] = Variant("as", ["HardwareOffload"])
         if self.monitors_offered:
             found[MONITORS] = {"SupportedMonitorTypes": Variant("as", ["or_patterns"])}
         return found
@@ -275,6 +280,9 @@ class FakeBluez:
             if sender in self.discovering:
                 return "org.bluez.Error.InProgress"
             self.discovering.add(sender)
+            if not self.kernel:
+                self.asked[len(self.asked)] = set()
+            self._ask_for_responses()
             self._change({"Discovering": True})
             return ""
         if member == "StopDiscovery":
@@ -294,8 +302,14 @@ class FakeBluez:
         self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
         self.kernel = {(sender, path): data}
         self.aired += [data] if data else []
+        self._ask_for_responses()
         self._instances()
         return ""
+
+    def _ask_for_responses(self) -> None:
+        """Scan requests go out beside what is on air."""
+        if self.discovering:
+            self.asked.setdefault(max(self.asked, default=0), set()).update(filter(None, self.kernel.values()))
 
     async def _register_monitor(self, sender: str, root: str) -> str:
         objects = await self._ask(sender, root, _MANAGER, "GetManagedObjects", "", [])

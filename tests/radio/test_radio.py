@@ -54,6 +54,10 @@ class Bed:
         """Whether it advertises and scans."""
         return self.radio.state.advertising and self.radio.state.scanning
 
+    def has_registered(self, times: int) -> bool:
+        """Whether so many registrations worked."""
+        return self.radio.state.rotations == times
+
     def has_rotated(self, times: int) -> bool:
         """Whether so many registrations worked, and it is on air."""
         return self.radio.state.rotations == times and self.on_air()
@@ -110,6 +114,75 @@ def test_a_rotation_is_stop_unregister_register_start(system_bus: SystemBus) -> 
             assert len(set(bed.bluez.aired)) == len(bed.bluez.aired) == 5
             assert bed.radio.state.rotation_gap_s is not None
             assert bed.radio.state.refusals == 0
+
+    run(scenario)
+
+
+def test_with_extended_advertising_the_scan_begins_before_the_next_id(system_bus: SystemBus) -> None:
+    """Only there does the kernel renew the address of scan requests, so that none links two IDs."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with _bed(FakeBluez(legacy=False)) as bed:
+            await until(partial(bed.has_rotated, 1))
+            for number in range(2, 6):
+                bed.bluez.log.clear()
+                bed.radio.rotate()
+                await until(partial(bed.has_rotated, number))
+                assert bed.bluez.log[3:] == [
+                    *("UnregisterAdvertisement", "RegisterMonitor", "SetDiscoveryFilter", "StartDiscovery"),
+                    "RegisterAdvertisement",
+                ]
+            assert [len(payloads) for payloads in bed.bluez.asked.values()] == [1] * 5
+            assert bed.radio.state.rotation_gap_s is not None
+
+    run(scenario)
+
+
+def test_with_extended_advertising_a_scan_that_failed_begins_with_another_id(
+    system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried a few times, each with an ID of its own, then left to the next rotation; no request links two."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.radio.recovery.FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.02)
+
+    async def scenario() -> None:
+        async with _bed(FakeBluez(legacy=False)) as bed:
+            await until(partial(bed.has_rotated, 1))
+            bed.bluez.refuse["StartDiscovery"] = "org.bluez.Error.Failed"
+            bed.radio.rotate()
+            await until(partial(bed.has_registered, 5))
+            await asyncio.sleep(0.3)
+            assert bed.radio.state.rotations == 5
+            assert bed.radio.state.advertising
+            assert "scan" in bed.radio.state.troubles
+            bed.bluez.refuse.clear()
+            await asyncio.sleep(0.1)
+            assert not bed.radio.state.scanning
+            bed.radio.rotate()
+            await until(partial(bed.has_rotated, 6))
+            assert not bed.radio.state.troubles
+            assert max(len(payloads) for payloads in bed.bluez.asked.values()) == 1
+
+    run(scenario)
+
+
+def test_with_extended_advertising_a_pause_in_listening_links_nothing(system_bus: SystemBus) -> None:
+    """Also with a duty cycle, whose scans begin beside an ID that is on air already."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        settings = ("scan.period_s=1.8", "scan.window_s=1")
+        async with _bed(FakeBluez(legacy=False), *settings) as bed:
+            await until(partial(bed.has_rotated, 1))
+            for number in range(2, 4):
+                await until(lambda: not bed.bluez.discovering)
+                bed.radio.rotate()
+                await until(partial(bed.has_registered, number))
+                await until(lambda: not bed.bluez.discovering)
+                await until(lambda: bed.bluez.discovering)
+            assert [len(payloads) for payloads in bed.bluez.asked.values()] == [1, 1, 1]
 
     run(scenario)
 

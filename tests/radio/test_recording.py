@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -110,6 +112,31 @@ def test_all_keeps_the_others_too_and_says_what_that_means() -> None:
     assert lines[0] == {"schema": "bzd.trace/1"}
     assert {line["address"] for line in lines[1:]} == {_NEAR, _BEACON}
     assert "everybody's devices" in err
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_a_terminal_sees_it_grow(tmp_path: Path) -> None:
+    """One line, written over and over, on standard error; the recording itself may be a pipe's."""
+
+    async def scenario() -> tuple[int, str]:
+        near, far = os.openpty()
+        words = (sys.executable, "-m", "bzd", "record", "-o", tmp_path / "walk.jsonl", "--duration", "5s")
+        async with bluez() as fake:
+            process = await asyncio.create_subprocess_exec(*words, stderr=far, cwd=_ROOT)
+            os.close(far)
+            await until(lambda: fake.discovering, 10)
+            await _speak(fake, 2.0)
+            code = await asyncio.wait_for(process.wait(), 30)
+        shown = os.read(near, 65536).decode()
+        os.close(near)
+        return code, shown
+
+    code, shown = asyncio.run(scenario())
+    counts = [int(number) for number in re.findall(r"\r +\d+ s +(\d+) kept", shown)]
+    assert code == 0, shown
+    assert len(counts) >= 3
+    assert counts == sorted(counts)
+    assert counts[-1] > 0
 
 
 @pytest.mark.usefixtures("system_bus")

@@ -13,7 +13,7 @@ from bzd.errors import RadioError
 from bzd.model import Advertisement
 from bzd.protocols import ad, recognise
 from bzd.radio.bus import Bus
-from bzd.radio.scanner import Scanner, services
+from bzd.radio.scanner import PATTERNS_MAX, Scanner, patterns, services
 
 from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
@@ -45,6 +45,14 @@ async def _end(scanner: Scanner, bus: Bus, bluez: FakeBluez) -> None:
 def test_every_protocol_is_listened_for() -> None:
     """The services of all protocols, without a list of them in the scanner."""
     assert set(services()) >= {ad.uuid_16(0xFD6F), ad.uuid_16(0x4E56), ad.uuid_16(0xFD68)}
+
+
+def test_the_passive_mode_matches_no_more_than_bluetoothd_survives() -> None:
+    """An eighth pattern kills it; every protocol is among the seven, and the flags of GAEN, which newer BlueZ needs."""
+    matched = {(pattern.ad_data_type, pattern.content_of_pattern) for pattern in patterns()}
+    assert len(patterns()) <= PATTERNS_MAX == 7
+    assert {(ad.FLAGS, b"\x1a"), (ad.SERVICE_DATA_16, b"\x6f\xfd"), (ad.SERVICE_DATA_16, b"\x68\xfd")} <= matched
+    assert ad.MANUFACTURER_DATA in {kind for kind, _ in matched}
 
 
 def test_full_mode_registers_the_monitor_first_and_filters(system_bus: SystemBus) -> None:

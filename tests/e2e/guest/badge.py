@@ -54,8 +54,8 @@ async def trace(path: Path) -> dict[str, Any]:
 async def within(seconds: float, condition: Callable[[], Any]) -> float | None:
     """Seconds until an awaitable condition was true, None if it was not in time."""
     start = time.monotonic()
-    while (passed := time.monotonic() - start) < seconds:
+    while time.monotonic() - start < seconds:
         if await condition():
-            return passed
+            return round(time.monotonic() - start, 1)
         await asyncio.sleep(0.2)
     return None

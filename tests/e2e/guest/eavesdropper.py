@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_FLAGS_DIGITS = 6
+"""The kernel adds three octets of flags to an advertisement on an LE-only adapter, even to an empty one."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -41,6 +44,7 @@ class Intercept:
     requests: dict[str, Span] = field(default_factory=lambda: defaultdict(Span))
     types: set[str] = field(default_factory=set)
     _shown: dict[str, Span] = field(default_factory=lambda: defaultdict(Span))
+    _spans: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def of(cls, on_air: Mapping[str, Iterable[Mapping[str, Any]]], hci: int) -> Intercept:
@@ -52,11 +56,17 @@ class Intercept:
                 caught.addresses[row["data"]].add(row["address"])
                 caught.types.add(row["address_type"])
                 caught._shown[row["data"]].add(row)
+                caught._spans[row["data"]].append((row["first"], row["last"]))
         for row in on_air["scan_requests"]:
             if row["hci"] == hci:
                 caught.requests[row["own"]].add(row)
                 caught.types.add(row["own_type"])
         return caught
+
+    @property
+    def ids(self) -> list[str]:
+        """Advertising data with something in it: the radio's first advertisement is empty (`Advertiser.clear`)."""
+        return [data for data in self.addresses if len(data) > _FLAGS_DIGITS]
 
     def linked(self) -> list[str]:
         """Addresses by which two IDs can be linked: in adverts, or in scan requests under the time of both."""
@@ -66,6 +76,11 @@ class Intercept:
     def followed(self) -> list[str]:
         """Advertising data that was sent from more than one address."""
         return [data for data, addresses in self.addresses.items() if len(addresses) > 1]
+
+    def revived_s(self) -> float:
+        """The longest time in seconds for which an address carried an ID that another one had carried before."""
+        revivals = (sorted(spans)[1:] for spans in self._spans.values())
+        return max((last - first for spans in revivals for first, last in spans), default=0.0)
 
     def resolvable(self) -> list[str]:
         """Addresses other than non-resolvable private ones, which begin with 00 (Vol 6 Part B 1.3.2.2)."""

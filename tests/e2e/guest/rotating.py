@@ -34,7 +34,7 @@ async def prove(bed: Bed, rotations: int, hold_s: float) -> None:
             continue
         caught = Intercept.of(await bed.radio("on_air"), 0)
         _check(bed, mode, caught, rotations + 1)
-        found = (len(caught.addresses), len(caught.payloads), len(caught.requests), len(caught.linked()))
+        found = (len(caught.ids), len(caught.payloads), len(caught.requests), len(caught.linked()))
         rows.append((mode, *found, round(statistics.median(gaps) * 1000), round(max(gaps) * 1000)))
     bed.table(f"{rotations} rotations on one {bed.kind} controller that scans as well", _HEADER, rows)
 
@@ -55,7 +55,7 @@ async def _rotate(bed: Bed, mode: str, rotations: int, hold_s: float) -> Sequenc
 
 
 def _check(bed: Bed, mode: str, caught: Intercept, expected: int) -> None:
-    bed.check(f"{mode}: each ID was on air", len(caught.addresses) == expected, len(caught.addresses))
+    bed.check(f"{mode}: each ID was on air", len(caught.ids) == expected, len(caught.ids))
     bed.check(f"{mode}: no address outlives its ID", not caught.linked(), caught.linked() or len(caught.payloads))
     bed.check(f"{mode}: no ID has two addresses", not caught.followed(), caught.followed() or len(caught.addresses))
     bed.check(f"{mode}: the public address is never on air", caught.types <= {"random"}, ", ".join(caught.types))

@@ -9,6 +9,7 @@ import re
 import time
 from pathlib import Path
 
+from bzd.radio.adapter import MAIN_CONF
 from tests.e2e.guest import bluez
 from tests.e2e.guest.badge import BZD, STATE, UNIT, call, doctor, shown, trace, within
 from tests.e2e.guest.bed import Bed
@@ -219,6 +220,7 @@ async def _experimental(bed: Bed) -> None:
     await bed.start(1, experimental=False)
     _, findings = await doctor()
     bed.check("doctor misses the experimental interfaces", findings["sampling"]["verdict"] == "warning")
+    MAIN_CONF.write_text("[General]\n")  # as Debian has it: what stands there wins over the command line
     outcome = await call(BZD, "install-service", "--experimental", "--now")
     bed.check("install-service --experimental --now", outcome.status == 0, outcome.err.strip())
     await bluez.powered("hci0")
