@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("bzd.memory.lock", lambda: "locked memory is limited")
     create(tmp_path / "state", recipients=[Identity.generate().public], label="x", now=1.0)
     return tmp_path / "state"
+
+
+@pytest.fixture(autouse=True)
+def _what_an_admin_sees(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever level an earlier test left: debugging is not looked at."""
+    caplog.set_level(logging.INFO)
 
 
 def test_a_copied_card_is_told_once_per_start(state: Path, caplog: pytest.LogCaptureFixture) -> None:
