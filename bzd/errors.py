@@ -16,6 +16,7 @@
      │   └─ StoreVersionError   8   ... because a newer bzd wrote it
      ├─ BusyError               9   another process holds what this one needs
      └─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
+         └─ BusError           12   ... because bluetoothd or the bus refused or did not answer
 
 2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`, and 13 says that
 `doctor` found a problem. A code not listed is a failure.
@@ -121,3 +122,17 @@ class RadioError(BzdError):
 
     exit_code = 12
     hint = "`bzd doctor` looks at adapter, bluetoothd and kernel, and says what to do"
+
+
+class BusError(RadioError):
+    """A call that failed, or a bus that is not there.
+
+    Attributes:
+        name: the D-Bus error name, for example `org.bluez.Error.Failed`.
+        refused: whether bluetoothd itself refused, so that the call is known to have had no effect.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{message} ({name})")
+        self.name = name
+        self.refused = name.startswith("org.bluez.Error.")

@@ -10,13 +10,13 @@ from typing import Any
 
 from bzd.doctor.facts import RadioFacts
 from bzd.doctor.machine_facts import told_by
-from bzd.errors import RadioError
+from bzd.errors import BusError, RadioError
 from bzd.model import Identifier
 from bzd.protocols import protocols
 from bzd.radio import monitor
 from bzd.radio.adapter import ADAPTER, Adapter, privacy_setting
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
-from bzd.radio.bus import BLUEZ, Bus, BusFailure
+from bzd.radio.bus import BLUEZ, Bus
 
 _BLUETOOTHD = ("/usr/libexec/bluetooth/bluetoothd", "/usr/lib/bluetooth/bluetoothd")
 """Where Debian has and had it."""
@@ -50,12 +50,12 @@ async def radio(name: str, *, advertise: bool = False) -> RadioFacts:
 async def _adapter(bus: Bus, path: str, *, advertise: bool) -> dict[str, Any]:
     try:
         adapter = Adapter.from_properties(await bus.properties(path, ADAPTER))
-    except BusFailure as failure:
+    except BusError as failure:
         if "Unknown" in failure.name or "InvalidArgs" in failure.name:
             return {}
         raise
     known: dict[str, Any] = {"adapter": adapter, "monitors": await monitor.offered(bus, path)}
-    with suppress(BusFailure):
+    with suppress(BusError):
         manager = await bus.properties(path, ADVERTISING_MANAGER)
         known |= {"advertises": True, "active_instances": manager.get("ActiveInstances")}
         if advertise and adapter.powered:
@@ -74,7 +74,7 @@ async def _try(bus: Bus, path: str) -> str:
         await advertiser.register(gaen.encode(Identifier(gaen.name, rolling_id, metadata)))
         await asyncio.sleep(_TRIED_S)
         await advertiser.unregister()
-    except BusFailure as failure:
+    except BusError as failure:
         return str(failure)
     return ""
 

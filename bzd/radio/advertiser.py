@@ -13,8 +13,9 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from bzd.errors import BusError
 from bzd.protocols import ad
-from bzd.radio.bus import Bus, BusFailure, BusObject
+from bzd.radio.bus import Bus, BusObject
 
 ADVERTISEMENT = "org.bluez.LEAdvertisement1"
 ADVERTISING_MANAGER = "org.bluez.LEAdvertisingManager1"
@@ -55,7 +56,7 @@ class Advertiser:
         """Whether the controller has extended advertising (Core specification 5.0), as BlueZ's manager tells.
 
         Raises:
-            BusFailure: if BlueZ is gone.
+            BusError: if BlueZ is gone.
         """
         manager = await self._bus.properties(self._adapter_path, ADVERTISING_MANAGER)
         return bool(manager.get("SupportedSecondaryChannels")) or _OFFLOAD in manager.get("SupportedFeatures", ())
@@ -67,7 +68,7 @@ class Advertiser:
             data: advertising data without flags; its parts are handed to BlueZ, which builds the frame.
 
         Raises:
-            BusFailure: if BlueZ refuses or is gone; whatever it may have kept is taken back first.
+            BusError: if BlueZ refuses or is gone; whatever it may have kept is taken back first.
         """
         if self._path is not None:
             raise RuntimeError("the former advertisement is still registered")
@@ -78,7 +79,7 @@ class Advertiser:
             await self._bus.call(self._adapter_path, ADVERTISING_MANAGER, "RegisterAdvertisement", "oa{sv}", path, {})
         except BaseException as error:
             # Refused: BlueZ holds nothing. Not answered: it may yet, so it stays registered for us until unregistered.
-            if isinstance(error, BusFailure) and error.refused:
+            if isinstance(error, BusError) and error.refused:
                 self.forget()
             raise
 
@@ -89,7 +90,7 @@ class Advertiser:
         `unregister`). So the first to take it is an empty one, and its end empties the place.
 
         Raises:
-            BusFailure: as `register` and `unregister`.
+            BusError: as `register` and `unregister`.
         """
         await self.register(b"")
         await self.unregister()
@@ -100,13 +101,13 @@ class Advertiser:
         The adapter must be on: bluetoothd forgets the advertisement in any case, the kernel only then.
 
         Raises:
-            BusFailure: if BlueZ cannot be told; the advertisement then counts as registered still.
+            BusError: if BlueZ cannot be told; the advertisement then counts as registered still.
         """
         if (path := self._path) is None:
             return
         try:
             await self._bus.call(self._adapter_path, ADVERTISING_MANAGER, "UnregisterAdvertisement", "o", path)
-        except BusFailure as failure:
+        except BusError as failure:
             # DoesNotExist after a restart of bluetoothd; UnknownObject or UnknownMethod when the adapter is gone.
             if not (failure.refused or failure.name.startswith("org.freedesktop.DBus.Error.Unknown")):
                 raise

@@ -23,7 +23,7 @@ from dbus_next.errors import DBusError
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
-from bzd.errors import RadioError
+from bzd.errors import BusError
 
 BLUEZ = "org.bluez"
 """The bus name of bluetoothd."""
@@ -39,20 +39,6 @@ _DBUS, _DBUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 _NO_REPLY = f"{_DBUS}.Error.NoReply"
 _DISCONNECTED = f"{_DBUS}.Error.Disconnected"
 _NO_OWNER = f"{_DBUS}.Error.NameHasNoOwner"
-
-
-class BusFailure(RadioError):  # noqa: N818  it is a kind of RadioError, and says so
-    """A call that failed, or a bus that is not there.
-
-    Attributes:
-        name: the D-Bus error name, for example `org.bluez.Error.Failed`.
-        refused: whether bluetoothd itself refused, so that the call is known to have had no effect.
-    """
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(f"{message} ({name})")
-        self.name = name
-        self.refused = name.startswith("org.bluez.Error.")
 
 
 class Signal(NamedTuple):
@@ -105,20 +91,20 @@ class Bus:
             on_lost: called once when this connection ends, for whatever reason.
 
         Raises:
-            BusFailure: if there is no bus, or it refuses.
+            BusError: if there is no bus, or it refuses.
         """
         self.close()
         self._objects.clear()
         try:
             connection = _Connection(bus_type=BusType.SYSTEM)
         except (OSError, ValueError, DBusError) as error:
-            raise BusFailure(_DISCONNECTED, f"the system bus cannot be reached: {error}") from error
+            raise BusError(_DISCONNECTED, f"the system bus cannot be reached: {error}") from error
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await connection.connect()
         except Exception as error:
             connection.release()
-            raise BusFailure(_DISCONNECTED, f"the system bus does not answer: {error}") from error
+            raise BusError(_DISCONNECTED, f"the system bus does not answer: {error}") from error
         except BaseException:
             connection.release()
             raise
@@ -147,11 +133,11 @@ class Bus:
         A service that does not run is not started by it: who stopped bluetoothd would be surprised.
 
         Raises:
-            BusFailure: if it fails, is not answered within `timeout_s` seconds, or the bus is gone.
+            BusError: if it fails, is not answered within `timeout_s` seconds, or the bus is gone.
         """
         connection = self._connection
         if connection is None or not connection.connected:
-            raise BusFailure(_DISCONNECTED, f"{member} on {path}: the system bus is gone")
+            raise BusError(_DISCONNECTED, f"{member} on {path}: the system bus is gone")
         message = Message(
             destination=destination,
             path=path,
@@ -165,16 +151,16 @@ class Bus:
             async with asyncio.timeout(timeout_s):
                 reply = await connection.call(message)
         except TimeoutError as error:
-            raise BusFailure(_NO_REPLY, f"{member} on {path}: no answer within {timeout_s:g} s") from error
+            raise BusError(_NO_REPLY, f"{member} on {path}: no answer within {timeout_s:g} s") from error
         except (OSError, EOFError) as error:
-            raise BusFailure(_DISCONNECTED, f"{member} on {path}: the system bus is gone") from error
+            raise BusError(_DISCONNECTED, f"{member} on {path}: the system bus is gone") from error
         return _result(reply, f"{member} on {path}")
 
     async def properties(self, path: str, interface: str) -> dict[str, Any]:
         """All properties of an interface of one of BlueZ's objects.
 
         Raises:
-            BusFailure: as `call`; also if the object or the interface does not exist.
+            BusError: as `call`; also if the object or the interface does not exist.
         """
         found = await self.call(path, PROPERTIES, "GetAll", "s", interface)
         return dict(found or {})
@@ -183,11 +169,11 @@ class Bus:
         """Who owns a bus name, None if nobody does.
 
         Raises:
-            BusFailure: as `call`.
+            BusError: as `call`.
         """
         try:
             return str(await self.call(_DBUS_PATH, _DBUS, "GetNameOwner", "s", name, destination=_DBUS))
-        except BusFailure as failure:
+        except BusError as failure:
             if failure.name == _NO_OWNER:
                 return None
             raise
@@ -196,7 +182,7 @@ class Bus:
         """Ask for a service to be started.
 
         Raises:
-            BusFailure: as `call`; also if the service is not one that may be started.
+            BusError: as `call`; also if the service is not one that may be started.
         """
         await self.call(_DBUS_PATH, _DBUS, "StartServiceByName", "su", name, 0, destination=_DBUS)
 
@@ -204,7 +190,7 @@ class Bus:
         """Ask for signals, by the keys of a match rule (D-Bus specification, "Match Rules").
 
         Raises:
-            BusFailure: as `call`.
+            BusError: as `call`.
         """
         rule = ",".join(f"{key}='{value}'" for key, value in {"type": "signal", **match}.items())
         await self.call(_DBUS_PATH, _DBUS, "AddMatch", "s", rule, destination=_DBUS)
@@ -306,10 +292,10 @@ def _answer(shown: BusObject, message: Message) -> Message:
 
 def _result(reply: Message | None, what: str) -> Any:
     if reply is None:
-        raise BusFailure(_DISCONNECTED, f"{what}: the system bus is gone")
+        raise BusError(_DISCONNECTED, f"{what}: the system bus is gone")
     if reply.message_type is MessageType.ERROR:
         text = str(reply.body[0]).strip() if reply.body else "it failed"
-        raise BusFailure(reply.error_name or "", f"{what}: {text}")
+        raise BusError(reply.error_name or "", f"{what}: {text}")
     return _unwrapped(reply.body[0]) if reply.body else None
 
 

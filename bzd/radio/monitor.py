@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bzd.errors import RadioError
+from bzd.errors import BusError, RadioError
 from bzd.radio.adapter import MAIN_CONF
-from bzd.radio.bus import Bus, BusFailure, BusObject
+from bzd.radio.bus import Bus, BusObject
 
 MONITOR_MANAGER = "org.bluez.AdvertisementMonitorManager1"
 _MONITOR = "org.bluez.AdvertisementMonitor1"
@@ -32,7 +32,7 @@ async def offered(bus: Bus, adapter_path: str) -> bool:
     """Whether this bluetoothd has advertisement monitors on this adapter."""
     try:
         await bus.properties(adapter_path, MONITOR_MANAGER)
-    except BusFailure:
+    except BusError:
         return False
     return True
 
@@ -52,7 +52,7 @@ async def register(bus: Bus, adapter_path: str) -> None:
     bus.export(_PATH, shown)
     try:
         await bus.call(adapter_path, MONITOR_MANAGER, "RegisterMonitor", "o", _ROOT)
-    except BusFailure as failure:
+    except BusError as failure:
         if failure.name.endswith(".AlreadyExists"):
             return
         bus.unexport(_PATH)
@@ -65,7 +65,7 @@ async def unregister(bus: Bus, adapter_path: str) -> None:
     bus.unexport(_PATH)
     try:
         await bus.call(adapter_path, MONITOR_MANAGER, "UnregisterMonitor", "o", _ROOT)
-    except BusFailure:
+    except BusError:
         return
 
 

@@ -32,12 +32,11 @@ from typing import Any
 
 from bzd.clock import Clock
 from bzd.config import Config
-from bzd.errors import BzdError, RadioError
+from bzd.errors import BusError, BzdError, RadioError
 from bzd.model import Advertisement
 from bzd.radio.adapter import MAIN_CONF
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.broadcast import Broadcast
-from bzd.radio.bus import BusFailure
 from bzd.radio.monitor import MonitorRefusedError
 from bzd.radio.recovery import Backoff, DutyCycle, Troubles
 from bzd.radio.scanner import Scanner
@@ -240,7 +239,7 @@ class Radio:
         payload = broadcast.draw()
         try:
             await self._advertiser.register(payload.data)
-        except BusFailure as failure:
+        except BusError as failure:
             if failure.refused:
                 broadcast.take_back(payload)
             raise
@@ -249,7 +248,7 @@ class Radio:
     async def _judge_slot(self) -> None:
         """Notice another program's advertisement: a legacy controller then shows each only half of the time."""
         self._slot_unknown = False
-        with suppress(BusFailure):
+        with suppress(BusError):
             manager = await self._bus.properties(self._path, ADVERTISING_MANAGER)
             self._state.active_instances = manager.get("ActiveInstances")
         others = (self._state.active_instances or 0) - self._advertiser.registered
@@ -335,7 +334,7 @@ class Radio:
         if self._watch.powered:
             try:
                 await self._advertiser.unregister()
-            except BusFailure as failure:
+            except BusError as failure:
                 _log.debug("%s", failure)
         if self._bus.connected:
             await self._scanner.stop()

@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from bzd.errors import RadioError
+from bzd.errors import BusError, RadioError
 from bzd.radio.adapter import ADAPTER, Adapter, check, privacy_setting
-from bzd.radio.bus import BLUEZ, OBJECT_MANAGER, PROPERTIES, Bus, BusFailure, Signal
+from bzd.radio.bus import BLUEZ, OBJECT_MANAGER, PROPERTIES, Bus, Signal
 
 REVIVE_AFTER_S = 60.0
 """A bluetoothd that somebody stopped stays so for this long; one that crashed is back after it."""
@@ -108,7 +108,7 @@ class Watch:
         self._gone_since = None
         try:
             return await self.bus.properties(self._path, ADAPTER)
-        except BusFailure as failure:
+        except BusError as failure:
             if ".Error.Unknown" not in failure.name and ".Error.InvalidArgs" not in failure.name:
                 raise
             hint = "`bluetoothctl list` shows the adapters; name another with radio.adapter"
@@ -121,7 +121,7 @@ class Watch:
             self._gone_since = now
         elif now - self._gone_since >= REVIVE_AFTER_S:
             self._gone_since = now
-            with suppress(BusFailure):
+            with suppress(BusError):
                 await self.bus.activate(BLUEZ)
 
     def _lost(self, loss: Loss) -> None:

@@ -38,7 +38,13 @@ def files(root: Path) -> dict[str, str]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
             found[str(path.relative_to(root))] = str(path.readlink())
-        elif path.is_file() and path.name.rstrip("-").lstrip(".") not in {"passwd", "group", "shadow", "gshadow", "pwd.lock"}:
+        elif path.is_file() and path.name.rstrip("-").lstrip(".") not in {
+            "passwd",
+            "group",
+            "shadow",
+            "gshadow",
+            "pwd.lock",
+        }:
             found[str(path.relative_to(root))] = path.read_text()
     return found
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from bzd.errors import BusError
 from bzd.model import Identifier
 from bzd.protocols import ad, protocols
 from bzd.radio.advertiser import Advertiser, properties
-from bzd.radio.bus import Bus, BusFailure
+from bzd.radio.bus import Bus
 
 from .conftest import SystemBus, run
 from .fake_bluez import PATH, FakeBluez
@@ -69,7 +70,7 @@ def test_a_refusal_leaves_nothing_registered(system_bus: SystemBus) -> None:
         await bus.connect(_ignore)
         advertiser = Advertiser(bus, PATH, _ignore)
         bluez.refuse["RegisterAdvertisement"] = "org.bluez.Error.Failed"
-        with pytest.raises(BusFailure, match="Failed") as failure:
+        with pytest.raises(BusError, match="Failed") as failure:
             await advertiser.register(_GAEN)
         assert failure.value.refused
         states = [advertiser.registered]
@@ -97,12 +98,12 @@ def test_without_an_answer_it_may_be_on_air(system_bus: SystemBus, monkeypatch: 
         await bus.connect(_ignore)
         advertiser = Advertiser(bus, PATH, _ignore)
         bluez.hang()
-        with pytest.raises(BusFailure, match="no answer"):
+        with pytest.raises(BusError, match="no answer"):
             await advertiser.register(_GAEN)
         assert advertiser.registered
         with pytest.raises(RuntimeError):
             await advertiser.register(_GAEN)
-        with pytest.raises(BusFailure, match="no answer"):
+        with pytest.raises(BusError, match="no answer"):
             await advertiser.unregister()
         assert advertiser.registered
         await bluez.stop()

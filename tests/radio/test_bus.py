@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from dbus_next.signature import Variant
 
-from bzd.radio.bus import Bus, BusFailure, BusObject, Signal
+from bzd.errors import BusError
+from bzd.radio.bus import Bus, BusObject, Signal
 
 from .conftest import SystemBus, run, until
 from .fake_bluez import ADAPTER, PATH, FakeBluez
@@ -35,7 +36,7 @@ def test_properties_and_owner(system_bus: SystemBus) -> None:
         found = await bus.properties(PATH, ADAPTER)
         assert found["Powered"] is True
         assert found["Roles"] == ["central", "peripheral"]
-        with pytest.raises(BusFailure, match="UnknownObject") as failure:
+        with pytest.raises(BusError, match="UnknownObject") as failure:
             await bus.properties("/org/bluez/hci7", ADAPTER)
         assert not failure.value.refused
         await bluez.stop()
@@ -92,7 +93,7 @@ def test_a_shown_object_answers(system_bus: SystemBus) -> None:
         assert found == {"Kind": "small", "Parts": {"one": b"\x01\x02"}}
         one = await other.call("/thing/1", properties, "Get", "ss", "org.example.Thing", "Kind", destination=name)
         assert one == "small"
-        with pytest.raises(BusFailure, match="no property Size"):
+        with pytest.raises(BusError, match="no property Size"):
             await other.call("/thing/1", properties, "Get", "ss", "org.example.Thing", "Size", destination=name)
         manager = "org.freedesktop.DBus.ObjectManager"
         below = await other.call("/thing", manager, "GetManagedObjects", destination=name)
@@ -104,7 +105,7 @@ def test_a_shown_object_answers(system_bus: SystemBus) -> None:
         )
         assert (calls, settings) == (["Release"], [("Power", 7)])
         bus.unexport("/thing/1")
-        with pytest.raises(BusFailure):
+        with pytest.raises(BusError):
             await other.call("/thing/1", "org.example.Thing", "Release", destination=name)
         for connection in (bus, other):
             connection.close()
@@ -121,11 +122,11 @@ def test_refusals_by_bluetoothd_are_told_from_losses(system_bus: SystemBus) -> N
         await bluez.start()
         await bus.connect(_ignore)
         bluez.refuse["StartDiscovery"] = "org.bluez.Error.InProgress"
-        with pytest.raises(BusFailure, match="InProgress") as refused:
+        with pytest.raises(BusError, match="InProgress") as refused:
             await bus.call(PATH, ADAPTER, "StartDiscovery")
         assert refused.value.refused
         bluez.hang()
-        with pytest.raises(BusFailure, match="no answer within") as lost:
+        with pytest.raises(BusError, match="no answer within") as lost:
             await bus.call(PATH, ADAPTER, "StartDiscovery", timeout_s=0.05)
         assert not lost.value.refused
         await bluez.stop()
@@ -144,9 +145,9 @@ def test_the_end_of_the_bus_is_noticed_and_survived(system_bus: SystemBus) -> No
         system_bus.stop()
         await until(lambda: lost)
         assert not bus.connected
-        with pytest.raises(BusFailure, match="bus is gone"):
+        with pytest.raises(BusError, match="bus is gone"):
             await bus.owner("org.bluez")
-        with pytest.raises(BusFailure, match="cannot be reached"):
+        with pytest.raises(BusError, match="cannot be reached"):
             await bus.connect(_ignore)
         system_bus.start()
         await bus.connect(_ignore)
@@ -172,6 +173,6 @@ def test_a_daemon_that_closes_while_it_is_greeted(tmp_path: Path, monkeypatch: p
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(BusFailure, match="does not answer"):
+        with pytest.raises(BusError, match="does not answer"):
             asyncio.run(Bus(_ignore).connect(_ignore))
         thread.join()

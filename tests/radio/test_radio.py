@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live radio against the fake BlueZ: rotations in order, silence where due, and back whatever happened."""
+"""The live radio against the fake BlueZ: rotations in order, silence where due."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 from dbus_fast import Variant
@@ -19,80 +14,11 @@ from bzd.clock import FixedClock
 from bzd.config import load
 from bzd.errors import DiskFullError
 from bzd.model import Advertisement, DailyKey
-from bzd.protocols import ad
-from bzd.radio.broadcast import Broadcast
 from bzd.radio.radio import Radio
 
 from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
-
-_UUID = ad.uuid_16(0xFD6F)
-_NOW = 1_728_043_200.0
-
-
-class Bed:
-    """A radio, what it hears, and the BlueZ that it works with."""
-
-    def __init__(self, bluez: FakeBluez, *settings: str, keep: Callable[[DailyKey], None], **more: Any) -> None:
-        self.bluez = bluez
-        self.clock = FixedClock(_NOW)
-        self.boot = 100.0
-        self.heard: list[Advertisement] = []
-        self.broadcast = Broadcast("gaen", 0, clock=self.clock, boottime=lambda: self.boot, keep=keep)
-        config = load(None, settings).config
-        self.radio = Radio(
-            config,
-            self.broadcast,
-            self.heard.append,
-            clock=self.clock,
-            main_conf=Path("/nonexistent"),
-            random=Random(1),
-            **more,
-        )
-
-    def on_air(self) -> bool:
-        """Whether it advertises and scans."""
-        return self.radio.state.advertising and self.radio.state.scanning
-
-    def has_registered(self, times: int) -> bool:
-        """Whether so many registrations worked."""
-        return self.radio.state.rotations == times
-
-    def has_rotated(self, times: int) -> bool:
-        """Whether so many registrations worked, and it is on air."""
-        return self.radio.state.rotations == times and self.on_air()
-
-    async def up(self) -> None:
-        """Wait until it is on air: within the 5 s that the project promises."""
-        await until(self.on_air)
-
-    def off_air(self) -> bool:
-        """Whether BlueZ holds nothing of the badge."""
-        return not (self.bluez.adverts or self.bluez.monitors or self.bluez.discovering)
-
-    def later(self, seconds: float) -> None:
-        """Let both clocks go on."""
-        self.clock.time += seconds
-        self.boot += seconds
-
-
-@asynccontextmanager
-async def _bed(bluez: FakeBluez | None = None, *settings: str, started: bool = True, **more: Any) -> AsyncIterator[Bed]:
-    bluez = bluez or FakeBluez()
-    if started:
-        await bluez.start()
-    more.setdefault("keep", lambda _: None)
-    bed = Bed(bluez, *settings, **more)
-    task = asyncio.create_task(bed.radio.run())
-    try:
-        yield bed
-        assert not task.done()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        if bluez._bus is not None:
-            await until(bed.off_air)
-            await bluez.stop()
+from .radio_bed import NOW, UUID, Bed, a_bed
 
 
 def test_a_rotation_is_stop_unregister_register_start(system_bus: SystemBus) -> None:
@@ -100,7 +26,7 @@ def test_a_rotation_is_stop_unregister_register_start(system_bus: SystemBus) -> 
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed() as bed:
+        async with a_bed() as bed:
             await bed.up()
             first = ["RegisterAdvertisement", "RegisterMonitor", "SetDiscoveryFilter", "StartDiscovery"]
             assert bed.bluez.log == ["RegisterAdvertisement", "UnregisterAdvertisement", *first]
@@ -123,7 +49,7 @@ def test_with_extended_advertising_the_scan_begins_before_the_next_id(system_bus
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed(FakeBluez(legacy=False)) as bed:
+        async with a_bed(FakeBluez(legacy=False)) as bed:
             await until(partial(bed.has_rotated, 1))
             for number in range(2, 6):
                 bed.bluez.log.clear()
@@ -148,7 +74,7 @@ def test_with_extended_advertising_a_scan_that_failed_begins_with_another_id(
     monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.02)
 
     async def scenario() -> None:
-        async with _bed(FakeBluez(legacy=False)) as bed:
+        async with a_bed(FakeBluez(legacy=False)) as bed:
             await until(partial(bed.has_rotated, 1))
             bed.bluez.refuse["StartDiscovery"] = "org.bluez.Error.Failed"
             bed.radio.rotate()
@@ -174,7 +100,7 @@ def test_with_extended_advertising_a_pause_in_listening_links_nothing(system_bus
 
     async def scenario() -> None:
         settings = ("scan.period_s=1.8", "scan.window_s=1")
-        async with _bed(FakeBluez(legacy=False), *settings) as bed:
+        async with a_bed(FakeBluez(legacy=False), *settings) as bed:
             await until(partial(bed.has_rotated, 1))
             for number in range(2, 4):
                 await until(lambda: not bed.bluez.discovering)
@@ -193,7 +119,7 @@ def test_it_rotates_when_the_schedule_says(system_bus: SystemBus, monkeypatch: p
     monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.02)
 
     async def scenario() -> None:
-        async with _bed() as bed:
+        async with a_bed() as bed:
             await bed.up()
             await asyncio.sleep(0.1)
             assert bed.radio.state.rotations == 1
@@ -208,7 +134,7 @@ def test_refused_for_ever_is_silence_and_scanning(system_bus: SystemBus, caplog:
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed() as bed:
+        async with a_bed() as bed:
             await bed.up()
             bed.bluez.refuse["RegisterAdvertisement"] = "org.bluez.Error.Failed"
             bed.radio.rotate()
@@ -217,7 +143,7 @@ def test_refused_for_ever_is_silence_and_scanning(system_bus: SystemBus, caplog:
             assert "advertise" in bed.radio.state.troubles
             told = [record for record in caplog.records if "silent" in record.getMessage()]
             assert len(told) == 1
-            bed.bluez.report("3A:00:00:00:00:01", -50, {_UUID: bytes(20)})
+            bed.bluez.report("3A:00:00:00:00:01", -50, {UUID: bytes(20)})
             await until(lambda: bed.heard)
             bed.bluez.refuse.clear()
             await bed.up()
@@ -228,256 +154,12 @@ def test_refused_for_ever_is_silence_and_scanning(system_bus: SystemBus, caplog:
         run(scenario)
 
 
-def test_back_after_bluetoothd_was_killed(system_bus: SystemBus) -> None:
-    """With a fresh ID, hearing again; the loss is counted and shown while it lasts."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            await bed.bluez.stop()
-            await until(lambda: "bluetoothd is not running" in bed.radio.state.troubles.get("radio", ""))
-            await asyncio.sleep(1)
-            assert not system_bus.activated.exists(), "whoever stopped it meant it"
-            await bed.bluez.start()
-            await bed.up()
-            bed.bluez.report("3A:00:00:00:00:01", -50, {_UUID: bytes(20)})
-            await until(lambda: bed.heard)
-            assert len(bed.heard) == 1
-            assert len(set(bed.bluez.aired)) == len(bed.bluez.aired) == 2
-            assert bed.radio.state.restarts == 1
-
-    run(scenario)
-
-
-def test_a_bluetoothd_that_crashed_is_started(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a minute; Debian's unit does not restart it, and a badge is left alone."""
-    monkeypatch.setattr("bzd.radio.watch.REVIVE_AFTER_S", 1.0)
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            await bed.bluez.stop()
-            await until(system_bus.activated.exists, 10)
-            await bed.bluez.start()
-            await bed.up()
-
-    run(scenario)
-
-
-def test_an_id_that_power_revived_is_taken_back_before_the_next(system_bus: SystemBus) -> None:
-    """The kernel sends it again under a new address; the next ID must not come to be on that address."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            await bed.bluez.power(on=False)
-            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
-            assert not bed.radio.state.advertising
-            await bed.bluez.power(on=True)
-            await until(partial(bed.has_rotated, 2))
-            first, revived, second = bed.bluez.aired
-            assert first == revived != second
-            assert list(bed.bluez.kernel.values()) == [second]
-            assert not bed.bluez.linked
-
-    run(scenario)
-
-
-def test_what_an_earlier_run_left_in_the_kernel_is_cleared(system_bus: SystemBus) -> None:
-    """It ended while the adapter was off; the first ID of this run must not come to be on that one's address."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        bluez = FakeBluez()
-        bluez.kernel["gone", "/gone"] = b"an ID of yesterday"
-        async with _bed(bluez) as bed:
-            await bed.up()
-            assert not bluez.linked
-            assert list(bluez.kernel.values()) == bluez.aired
-
-    run(scenario)
-
-
-def test_a_pause_while_the_adapter_is_off_holds_when_it_is_on(system_bus: SystemBus) -> None:
-    """What the kernel revives is taken back even though nothing is to follow it."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            await bed.bluez.power(on=False)
-            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
-            bed.radio.pause()
-            await asyncio.sleep(0.1)
-            await bed.bluez.power(on=True)
-            await until(lambda: not bed.bluez.kernel)
-            assert not bed.bluez.adverts
-
-    run(scenario)
-
-
-def test_a_power_cycle_in_an_instant_renews_everything(system_bus: SystemBus) -> None:
-    """Off and on before the badge could act: whatever was revived is replaced, and the deaf scan begun again."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            await bed.bluez.power(on=False)
-            await bed.bluez.power(on=True)
-            await until(partial(bed.has_rotated, 2))
-            assert len(bed.bluez.discovering) == 1
-            assert not bed.bluez.linked
-
-    run(scenario)
-
-
-def test_an_adapter_that_is_unplugged_and_comes_back(system_bus: SystemBus) -> None:
-    """It is missed, named, and used again."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            bed.bluez.unplug()
-            await until(lambda: "no adapter hci0" in bed.radio.state.troubles.get("radio", ""))
-            bed.bluez.plug()
-            await bed.up()
-
-    run(scenario)
-
-
-def test_a_start_without_bus_bluetoothd_and_adapter(system_bus: SystemBus) -> None:
-    """A Pi whose controller comes late: the radio waits for each of them, and does not fail."""
-    system_bus.stop()
-
-    async def scenario() -> None:
-        bluez = FakeBluez()
-        bluez.present = False
-        async with _bed(bluez, started=False) as bed:
-            await until(lambda: "bus" in bed.radio.state.troubles.get("radio", ""))
-            system_bus.start()
-            await until(lambda: "bluetoothd is not running" in bed.radio.state.troubles["radio"])
-            await bluez.start()
-            await until(lambda: "no adapter" in bed.radio.state.troubles["radio"])
-            bluez.plug()
-            await bed.up()
-
-    run(scenario)
-
-
-def test_an_adapter_that_comes_on_while_it_is_looked_at(system_bus: SystemBus) -> None:
-    """The answer "off" and the signal "on" arrive in one go; the signal is the later one."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        bluez = FakeBluez()
-        bluez.adapter["Powered"] = ("b", False)
-        bluez.powers_up_when_asked = True
-        async with _bed(bluez) as bed:
-            await bed.up()
-
-    run(scenario)
-
-
-def test_back_after_the_bus_was_restarted(system_bus: SystemBus) -> None:
-    """dbus-daemon takes bluetoothd and both connections with it; all of it is made anew."""
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            system_bus.stop()
-            await until(lambda: "bus" in bed.radio.state.troubles.get("radio", ""))
-            bed.bluez.__init__()  # type: ignore[misc]  # a fresh bluetoothd, as systemd starts with the bus
-            system_bus.start()
-            await bed.bluez.start()
-            await bed.up()
-            bed.bluez.report("3A:00:00:00:00:01", -50, {_UUID: bytes(20)})
-            await until(lambda: bed.heard)
-
-    run(scenario)
-
-
-def test_a_discoverable_adapter_is_left_at_once(system_bus: SystemBus) -> None:
-    """Discoverable advertising shows the public address; the badge goes silent and says why, until it is over."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            bed.bluez.set_adapter(Discoverable=True)
-            await until(bed.off_air)
-            assert "discoverable" in bed.radio.state.troubles["radio"]
-            bed.bluez.set_adapter(Discoverable=False)
-            await bed.up()
-            assert len(set(bed.bluez.aired)) == 2
-
-    run(scenario)
-
-
-def test_start_discovery_in_progress_is_outlived(system_bus: SystemBus) -> None:
-    """Advertising goes on meanwhile; within 5 s of its end the radio hears again."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        bluez = FakeBluez()
-        bluez.refuse["StartDiscovery"] = "org.bluez.Error.InProgress"
-        async with _bed(bluez) as bed:
-            await until(lambda: "InProgress" in bed.radio.state.troubles.get("scan", ""))
-            await until(lambda: bed.radio.state.advertising)
-            bluez.refuse.clear()
-            await bed.up()
-
-    run(scenario)
-
-
-def test_a_discovery_that_ended_by_itself_is_begun_again(
-    system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The adapter's Discovering tells it, without any silence to be waited out."""
-    assert system_bus.socket.exists()
-    monkeypatch.setattr("bzd.radio.radio.DEAF_S", 0.1)
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            bed.bluez.end_discovery()
-            await until(lambda: bed.bluez.discovering)
-            assert bed.radio.state.scan.restarts == 2
-            assert bed.radio.state.rotations == 1
-
-    run(scenario)
-
-
-def test_long_silence_restarts_the_scan_ever_more_rarely(
-    system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody near is normal, so the patience doubles; whatever is heard resets it."""
-    assert system_bus.socket.exists()
-    monkeypatch.setattr("bzd.radio.radio.SILENCE_S", 0.2)
-    monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.02)
-
-    async def scenario() -> None:
-        async with _bed() as bed:
-            await bed.up()
-            bed.radio._silence = 0.2
-            await until(lambda: bed.radio.state.scan.restarts == 3)
-            assert bed.radio._silence == pytest.approx(0.8)
-            bed.bluez.report("3A:00:00:00:00:01", -50, {_UUID: bytes(20)})
-            await until(lambda: bed.heard)
-            assert bed.radio._silence == pytest.approx(0.2)
-
-    run(scenario)
-
-
 def test_pause_leaves_the_air_and_resume_has_another_id(system_bus: SystemBus) -> None:
     """While paused nothing is registered and nothing heard."""
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed() as bed:
+        async with a_bed() as bed:
             await bed.up()
             bed.radio.pause()
             await until(bed.off_air)
@@ -499,7 +181,7 @@ def test_a_key_that_cannot_be_kept_keeps_the_badge_silent(system_bus: SystemBus)
             raise DiskFullError("the disk is full")
 
     async def scenario() -> None:
-        async with _bed(keep=keep) as bed:
+        async with a_bed(keep=keep) as bed:
             await until(lambda: "disk is full" in bed.radio.state.troubles.get("advertise", ""))
             await until(lambda: bed.radio.state.scanning)
             assert not bed.bluez.aired
@@ -514,7 +196,7 @@ def test_the_duty_cycle_pauses_scanning_and_not_advertising(system_bus: SystemBu
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed(None, "scan.period_s=1.8", "scan.window_s=1") as bed:
+        async with a_bed(None, "scan.period_s=1.8", "scan.window_s=1") as bed:
             await bed.up()
             for _ in range(2):
                 await until(lambda: not bed.bluez.discovering and not bed.bluez.monitors)
@@ -530,11 +212,11 @@ def test_a_leaky_radio_scans_passively_or_not_at_all(system_bus: SystemBus) -> N
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed(leaky=True) as bed:
+        async with a_bed(leaky=True) as bed:
             await bed.up()
             assert bed.radio.state.mode == "passive"
             assert not bed.bluez.discovering
-        async with _bed(None, "scan.mode=active", leaky=True) as bed:
+        async with a_bed(None, "scan.mode=active", leaky=True) as bed:
             await until(lambda: "public address" in bed.radio.state.troubles.get("scan", ""))
             assert not bed.bluez.discovering
 
@@ -546,7 +228,7 @@ def test_without_monitors_auto_is_active(system_bus: SystemBus) -> None:
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed(FakeBluez(monitors_offered=False)) as bed:
+        async with a_bed(FakeBluez(monitors_offered=False)) as bed:
             await bed.up()
             assert bed.radio.state.mode == "active"
 
@@ -560,7 +242,7 @@ def test_a_refused_monitor_makes_auto_active_until_it_is_not(system_bus: SystemB
     async def scenario() -> None:
         bluez = FakeBluez()
         bluez.refuse["RegisterMonitor"] = "org.bluez.Error.Failed"
-        async with _bed(bluez) as bed:
+        async with a_bed(bluez) as bed:
             await bed.up()
             modes = [bed.radio.state.mode]
             bluez.refuse.clear()
@@ -576,7 +258,7 @@ def test_another_programs_advertisement_is_noticed(system_bus: SystemBus) -> Non
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with _bed() as bed:
+        async with a_bed() as bed:
             await bed.up()
             bed.bluez.other_advertises(1)
             await until(lambda: "another program" in bed.radio.state.troubles.get("slot", ""))
@@ -619,13 +301,13 @@ def test_listening_alone_registers_nothing(system_bus: SystemBus) -> None:
         bluez, heard = FakeBluez(), list[Advertisement]()
         bluez.adapter["Discoverable"] = ("b", True)
         await bluez.start()
-        radio = Radio(load(None).config, None, heard.append, clock=FixedClock(_NOW))
+        radio = Radio(load(None).config, None, heard.append, clock=FixedClock(NOW))
         task = asyncio.create_task(radio.run())
         await until(lambda: radio.state.scanning)
-        bluez.report("3A:00:00:00:00:01", -50, {_UUID: bytes(20)}, TxPower=Variant("n", 4))
+        bluez.report("3A:00:00:00:00:01", -50, {UUID: bytes(20)}, TxPower=Variant("n", 4))
         await until(lambda: heard)
         assert heard[0].tx_power == 4
-        assert radio.state.last_heard == _NOW
+        assert radio.state.last_heard == NOW
         assert not bluez.aired
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
