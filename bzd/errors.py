@@ -16,7 +16,8 @@
      │   └─ StoreVersionError   8   ... because a newer bzd wrote it
      ├─ BusyError               9   another process holds what this one needs
      └─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
-         └─ BusError           12   ... because bluetoothd or the bus refused or did not answer
+         ├─ BusError           12   ... because bluetoothd or the bus refused or did not answer
+         └─ MonitorRefusedError 12  ... because bluetoothd takes no advertisement monitor
 
 2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`, and 13 says that
 `doctor` found a problem. A code not listed is a failure.
@@ -136,3 +137,7 @@ class BusError(RadioError):
         super().__init__(f"{message} ({name})")
         self.name = name
         self.refused = name.startswith("org.bluez.Error.")
+
+
+class MonitorRefusedError(RadioError):
+    """This bluetoothd takes no advertisement monitor, so that there is no full mode."""

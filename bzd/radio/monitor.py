@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bzd.errors import BusError, RadioError
+from bzd.errors import BusError, MonitorRefusedError
 from bzd.radio.adapter import MAIN_CONF
 from bzd.radio.bus import Bus, BusObject
 
@@ -22,10 +22,6 @@ _PATH = f"{_ROOT}/none"
 _NEVER = bytes.fromhex("ffff") + b"bzd: nothing on air has this"
 """Manufacturer data of company 0xFFFF, which the SIG's Assigned Numbers keep for tests, with a text nobody sends."""
 _MANUFACTURER_DATA = 0xFF
-
-
-class MonitorRefusedError(RadioError):
-    """This bluetoothd takes no advertisement monitor, so that there is no full mode."""
 
 
 async def offered(bus: Bus, adapter_path: str) -> bool:

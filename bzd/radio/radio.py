@@ -32,12 +32,11 @@ from typing import Any
 
 from bzd.clock import Clock
 from bzd.config import Config
-from bzd.errors import BusError, BzdError, RadioError
+from bzd.errors import BusError, BzdError, MonitorRefusedError, RadioError
 from bzd.model import Advertisement
 from bzd.radio.adapter import MAIN_CONF
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.broadcast import Broadcast
-from bzd.radio.monitor import MonitorRefusedError
 from bzd.radio.recovery import Backoff, DutyCycle, Troubles
 from bzd.radio.scanner import Scanner
 from bzd.radio.state import RadioState
