@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bzd.model import Contact
+from bzd.model import Contact, DailyKey
+from bzd.store import open_appender
 from bzd.store.identity import Identity
 
 if TYPE_CHECKING:
@@ -107,6 +108,20 @@ def test_purge_asks(
     assert result == code
     assert ("nothing was deleted" in shown) == bool(left)
     assert len(bzd("contacts", "--state", state, "--jsonl").jsonl) == left
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_export_of_own_keys_asks_for_consent(fill: Fill, tmp_path: Path, answer: str, code: int) -> None:
+    """Only a yes writes the file; the days stand above the question, which says how many keys go where."""
+    state, out = fill(), tmp_path / "case.zip"
+    yesterday = time.time() // 86400 * 86400 - 86400
+    with open_appender(state) as appender:
+        appender.add_keys([DailyKey("gaen", bytes(16), yesterday, yesterday + 86400)])
+    question = f"does the wearer consent to 1 daily key in {out}?"
+    result, shown = on_terminal("export", "keys", "--state", state, "-o", out, dialogue=[(question, answer)])
+    assert result == code
+    assert "recognises state wherever its IDs were heard" in shown
+    assert ("nothing was written" in shown) == (not out.exists()) == bool(code)
 
 
 def test_passphrases_are_asked_for_and_not_shown(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
