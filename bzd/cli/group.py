@@ -35,7 +35,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Contacts": {
         "contacts": Entry("bzd.cli.contacts:contacts", "Show who was near, when and for how long."),
-        "export": Entry("bzd.cli.export:export", "Write contacts, or the whole sealed store, to a file."),
+        "match": Entry("bzd.cli.match:match", "Find out who was near a case, from published keys."),
+        "publish": Entry("bzd.cli.publish:publish", "Merge and sign the keys of cases."),
+        "export": Entry("bzd.cli.export:export", "Write contacts, own keys or the sealed store to a file."),
         "purge": Entry("bzd.cli.purge:purge", "Delete days for ever."),
     },
 }
@@ -48,10 +50,8 @@ Example:
 
 \b
 Environment:
-  BZD_STATE    state directory, if --state is not given; then $STATE_DIRECTORY,
-               /var/lib/bzd if it exists, the user's own
-  BZD_CONFIG   configuration file, if --config is not given; then
-               /etc/bzd/bzd.toml, the user's own
+  BZD_STATE    state directory; else $STATE_DIRECTORY, /var/lib/bzd, your own
+  BZD_CONFIG   configuration file; else /etc/bzd/bzd.toml, your own
   BZD_DEBUG    1 adds the traceback to an error
 
 \b
