@@ -6,6 +6,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from bzd.cli import output
 
 Told = Callable[[int], None]
 """Told the number of keys done since it was last told."""
@@ -32,7 +35,7 @@ def shown() -> Iterator[Start]:
         def start(name: str, keys: int) -> Told:
             for task in bar.task_ids:
                 bar.remove_task(task)
-            task = bar.add_task(escape(name), total=keys)
+            task = bar.add_task(escape(output.printable(Path(name).name)), total=keys)
             return lambda done: bar.update(task, advance=done)
 
         yield start

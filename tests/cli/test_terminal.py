@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bzd.matching.keyfile import KeyFile, write_key_file
+from bzd.matching.keys import DiagnosisKey
 from bzd.model import Contact, DailyKey
 from bzd.store import open_appender
 from bzd.store.identity import Identity
@@ -122,6 +124,17 @@ def test_export_of_own_keys_asks_for_consent(fill: Fill, tmp_path: Path, answer:
     assert result == code
     assert "recognises state wherever its IDs were heard" in shown
     assert ("nothing was written" in shown) == (not out.exists()) == bool(code)
+
+
+def test_a_match_shows_a_bar_and_then_the_result(fill: Fill, tmp_path: Path) -> None:
+    """The bar counts the keys and goes away; what is found stands on stdout alone."""
+    keys = tuple(DiagnosisKey(number.to_bytes(16, "big"), 2_600_000, 144) for number in range(20_000))
+    (tmp_path / "keys.zip").write_bytes(write_key_file(KeyFile(keys)))
+    words = ["match", "--state", fill(), tmp_path / "keys.zip", "--allow-unsigned"]
+    code, shown = on_terminal(*words)
+    assert code == 0
+    assert "/20000 keys" in shown.replace("\x1b[0m", "").replace("\x1b[32m", "")
+    assert shown.splitlines()[-2].endswith("No encounter: there are no contacts of yours.")
 
 
 def test_passphrases_are_asked_for_and_not_shown(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
