@@ -25,7 +25,8 @@ OPTIONS = [
     "--json", "--jsonl", "--csv", "--toml", "--recipient", "--key-recipient", "--label", "-o", "--passphrase",
     "--force", "--salvage", "--before", "--day", "--all", "--yes",
     "--days", "--onset", "--report-type", "--sign-key", "--verify-key", "--revoke", "--no-embargo", "--allow-unsigned",
-    "--bluezone", "--list", "--rule", "--graph", "--exit-code", "--signing", "--padding", "--now", "--version", "--help", "--", "-", "-h", "-o-",
+    "--bluezone", "--list", "--rule", "--graph", "--exit-code", "--signing", "--padding", "--now",
+    "--version", "--help", "--", "-", "-h", "-o-",
 ]  # fmt: skip
 VALUES = [
     "own", "sealed", "garbage", "missing", "a.key", "a.pub", ".", "/dev/null", "/dev/full", "", "24h", "9" * 30 + "d",
