@@ -41,7 +41,10 @@ def trace() -> None:
 @time_offset_option
 @options.form_options(json="One JSON object.")
 def info(source: str, time_offset: float, form: str | None) -> None:
-    """Show what a trace holds: format, counts, time, proximity IDs and signal strengths."""
+    """Sum a trace up.
+
+    Shows its format, counts, time span, proximity IDs and signal strengths.
+    """
     from bzd.cli import trace_report  # noqa: PLC0415  what only this command needs
     from bzd.traces.statistics import gather  # noqa: PLC0415
 
@@ -64,7 +67,10 @@ def info(source: str, time_offset: float, form: str | None) -> None:
 @time_offset_option
 @options.form_options(jsonl="JSON Lines, one sighting a line.", json="One JSON object.", csv="CSV.")
 def sightings(source: str, time_offset: float, form: str | None) -> None:
-    """Show every proximity ID that a trace holds, with time and signal strength, in the order of the trace."""
+    """List every proximity ID heard.
+
+    With time and signal strength, in the order of the trace.
+    """
     with open_trace(source, time_offset=time_offset) as opened:
         found = _Sightings(opened)
         _FORMS[form](found)
@@ -159,7 +165,9 @@ _FORMS: dict[str | None, Callable[[Iterable[Sighting]], None]] = {
 def convert(  # noqa: PLR0913  one argument an option
     ctx: click.Context, *, source: str, target: Path, form: str | None, force: bool, time_offset: float
 ) -> None:
-    """Write the advertisements of a trace as JSON Lines, or as btsnoop that btmon and Wireshark open.
+    """Write a trace in another format.
+
+    JSON Lines, or btsnoop that btmon and Wireshark open.
 
     OUT appears when it is complete, readable by you alone. - is standard output.
     """

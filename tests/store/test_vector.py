@@ -2,11 +2,14 @@
 """A store that was written once and must open for ever, read also by a second reader that shares no code with bzd.
 
 `vectors/store-1.bzd` is sealed to the identity with the secret bytes 0, 1, 2 ... 95. `independent` below is written
-from the docstring of `bzd.store` alone, with sqlite3 and cryptography.
+from the docstring of `bzd.store` alone, with sqlite3 and the primitives of cryptography: also HPKE is put together
+here, so that the suite is what its name says.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -14,10 +17,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from bzd.model import Contact, DailyKey, ScanInstance
@@ -90,10 +92,6 @@ def test_vector_opens_independently() -> None:
 
 def independent(path: Path) -> Iterator[tuple[int, Any]]:
     """Kind and fields of every record of a store, as bzd.store's docstring describes them."""
-    private = hpke.MLKEM768X25519PrivateKey(
-        MLKEM768PrivateKey.from_seed_bytes(SECRET[:64]), X25519PrivateKey.from_private_bytes(SECRET[64:])
-    )
-    suite = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         assert database.execute("PRAGMA application_id").fetchone() == (0x627A6401,)
         assert database.execute("PRAGMA user_version").fetchone() == (1,)
@@ -102,12 +100,40 @@ def independent(path: Path) -> Iterator[tuple[int, Any]]:
             place = struct.pack(">HB16sQi", 1, purpose, store_id, segment, -(2**31) if day is None else day)
             (key,) = database.execute("SELECT sealed FROM sealed_key WHERE id = ?", (segment * 256,)).fetchone()
             info = b"bzd store data key\0" + place + bytes.fromhex("647a00010003")
-            cipher = ChaCha20Poly1305(suite.decrypt(key, private, info=info))
+            cipher = ChaCha20Poly1305(hpke_open(key, info))
             rows = database.execute("SELECT id, nonce, sealed FROM record WHERE id / 4294967296 = ?", (segment,))
             for row, nonce, sealed in rows:
                 data = cipher.decrypt(nonce, sealed, b"bzd store record\0" + place + struct.pack(">Q", row))
                 assert (len(data), data[0]) == (408, 1)
                 yield data[1], _fields(data)
+
+
+def hpke_open(sealed: bytes, info: bytes) -> bytes:
+    """Opens an HPKE message of suite 647a 0001 0003, base mode, empty associated data (RFC 9180 sections 5.1, 6.1)."""
+    enc, ciphertext = sealed[:1120], sealed[1120:]
+    suite = b"HPKE" + bytes.fromhex("647a00010003")
+
+    def extract(salt: bytes, label: bytes, key: bytes) -> bytes:
+        return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + key, "sha256")
+
+    def expand(key: bytes, label: bytes, context: bytes, length: int) -> bytes:
+        # One block of HKDF-Expand is enough for 32 bytes.
+        data = struct.pack(">H", length) + b"HPKE-v1" + suite + label + context
+        return hmac.digest(key, data + b"\x01", "sha256")[:length]
+
+    context = b"\0" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
+    secret = extract(x_wing_open(enc), b"secret", b"")
+    key, nonce = expand(secret, b"key", context, 32), expand(secret, b"base_nonce", context, 12)
+    return ChaCha20Poly1305(key).decrypt(nonce, ciphertext, b"")
+
+
+def x_wing_open(enc: bytes) -> bytes:
+    """The secret that X-Wing encapsulates (draft-connolly-cfrg-xwing-kem sections 5.3 and 5.5)."""
+    x25519 = X25519PrivateKey.from_private_bytes(SECRET[64:])
+    first = MLKEM768PrivateKey.from_seed_bytes(SECRET[:64]).decapsulate(enc[:1088])
+    second = x25519.exchange(X25519PublicKey.from_public_bytes(enc[1088:]))
+    ours = x25519.public_key().public_bytes_raw()
+    return hashlib.sha3_256(first + second + enc[1088:] + ours + b"\\.//^\\").digest()
 
 
 def _fields(data: bytes) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bzd.errors import InputError, TraceError
@@ -47,7 +47,9 @@ def test_frames_do_not_depend_on_the_blocks(bodies: list[bytes], seed: int, rest
 @given(st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b""))), st.integers())
 def test_lines_do_not_depend_on_the_blocks(lines: list[bytes], seed: int) -> None:
     """However the bytes arrive, the same lines come out, those of more than 8 bytes as None."""
-    stream = _dripping(b"".join(line + b"\n" for line in lines), seed)
+    data = b"".join(line + b"\n" for line in lines)
+    assume(not data.startswith(b"\x1f\x8b"))  # that is gzip, not lines
+    stream = _dripping(data, seed)
     assert list(stream.lines(8)) == [line if len(line) <= 8 else None for line in lines]
 
 
