@@ -179,6 +179,47 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchConfig:
+    """`[match]`: the keys of cases against this badge's contacts."""
+
+    verify_keys: tuple[str, ...] = option(
+        (),
+        "public keys that key files must verify with, each [ID[:VERSION]=]FILE as with --verify-key",
+    )
+    rule: str = option(
+        "near",
+        "when a day's risk is high: near, narrow-v1, narrow-v2, wide, swisscovid, cwa, or a TOML file of weights "
+        "(`pydoc bzd.matching.rules`)",
+    )
+    tolerance_s: float = option(
+        7200.0,
+        "seconds by which an ID may be heard too early or too late (GAEN: two hours). Whoever records IDs can replay "
+        "them for so long; 600 suits badges whose clocks agree",
+        low=0,
+        high=86400,
+    )
+    day_offset_s: float = option(
+        0.0,
+        "seconds by which a day is ahead of UTC's when minutes are summed up; 25200 in Vietnam",
+        low=-43200,
+        high=50400,
+    )
+    path_loss_1m_db: float = option(
+        60.0,
+        "attenuation at 1 m, in dB: of phones in DP-3T's experiment 5, and of two Raspberry Pi 3 within 2 dB",
+        low=0,
+        high=150,
+    )
+    rssi_correction_db: float = option(
+        0.0, "dB to add to every RSSI that this kind of badge measures", low=-100, high=100
+    )
+    calibration: str = option(
+        "", "CSV of device models with their RSSI corrections (`pydoc bzd.matching.calibration`); empty for none"
+    )
+    model: str = option("", "model of the badge in that CSV; its correction is added to rssi_correction_db")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All sections."""
 
@@ -188,7 +229,11 @@ class Config:
     proximity: ProximityConfig = field(default_factory=ProximityConfig)
     ranging: RangingConfig = field(default_factory=RangingConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+<<<<<<< HEAD
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+=======
+    match: MatchConfig = field(default_factory=MatchConfig)
+>>>>>>> match
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +338,8 @@ def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     default = entry.default
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    if isinstance(default, tuple):
+        return _strings(f"{section}.{key}", value, origin)
     if type(value) is not type(default):
         wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
         raise ConfigError(f"{origin}: {section}.{key} must be {wanted[type(default)]}, not {value!r}")
@@ -303,6 +350,14 @@ def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     if low is not None and not low <= value <= high:
         raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")
     return value
+
+
+def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
+    """A list of strings; one string stands for a list of one."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+        raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
+    return tuple(values)
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

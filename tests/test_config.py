@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from bzd.config import Config, LoadedConfig, load
 from bzd.errors import ConfigError
+from bzd.matching.encounters import PATH_LOSS_1M_DB
+from bzd.matching.matcher import TOLERANCE_S
+from bzd.matching.rules import DEFAULT_RULE
 
 NAMES = [setting.name for setting in load().settings()]
 SECTIONS = sorted({name.partition(".")[0] for name in NAMES})
@@ -42,7 +45,9 @@ def _in_bounds(loaded: LoadedConfig) -> None:
         for option in fields(values):
             value = getattr(values, option.name)
             assert type(value) is type(option.default)
-            assert option.metadata["low"] <= value <= option.metadata["high"]
+            low, high = option.metadata["low"], option.metadata["high"]
+            assert low is None or low <= value <= high
+            assert not isinstance(value, tuple) or all(isinstance(text, str) for text in value)
 
 
 def _loaded(path: Path | None, overrides: list[str]) -> None:
@@ -106,3 +111,28 @@ def test_a_device_is_not_read_for_ever() -> None:
     """What never ends is refused after as much as a configuration may have."""
     with pytest.raises(ConfigError, match="larger than"):
         load(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [('["a.pub", "310=b.pub"]', ("a.pub", "310=b.pub")), ("a.pub", ("a.pub",)), ("[]", ())]
+)
+def test_a_list_of_strings(value: str, expected: tuple[str, ...]) -> None:
+    """TOML's list, or one string for a list of one."""
+    assert load(None, [f"match.verify_keys={value}"]).config.match.verify_keys == expected
+
+
+@pytest.mark.parametrize("value", ["3", "[1]", "[[]]", "true"])
+def test_a_list_of_anything_else(value: str) -> None:
+    """Is refused by name."""
+    with pytest.raises(ConfigError, match=r"match\.verify_keys must be a list of strings"):
+        load(None, [f"match.verify_keys={value}"])
+
+
+def test_numbers_that_matching_states_too() -> None:
+    """The defaults of `[match]` are those of the matcher."""
+    defaults = load().config.match
+    assert (defaults.tolerance_s, defaults.path_loss_1m_db, defaults.rule) == (
+        TOLERANCE_S,
+        PATH_LOSS_1M_DB,
+        DEFAULT_RULE,
+    )

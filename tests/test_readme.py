@@ -100,6 +100,24 @@ def test_what_admins_type(shell: dict[str, str], tmp_path: Path) -> None:
     run(purge, shell, tmp_path)
 
 
+def test_what_health_officers_type(shell: dict[str, str], tmp_path: Path) -> None:
+    """From a case to a warning on the demo's badges, with the sentence that is quoted, but for its date.
+
+    The one thing that is added is --no-embargo: the demo is of yesterday, whose keys are held back until two o'clock.
+    """
+    keygen, export, publish, match = blocks("For health officers")
+    run("bzd demo --keep crowd && " + keygen + export, shell, tmp_path)
+    run(publish.replace("bzd publish ", "bzd publish --no-embargo "), shell, tmp_path)
+    quoted = README.partition("\n```\nOn ")[2].partition("\n```")[0]
+    # Each day has another hour; only its numbers differ, and its column widths.
+    said, meant = (
+        re.sub(r"[\d.]+", "0", text).split() for text in (run(match, shell | {"TZ": "UTC"}, tmp_path), f"On {quoted}")
+    )
+    month = 2
+    assert [*said[:month], *said[month + 1 :]] == [*meant[:month], *meant[month + 1 :]]
+    assert (tmp_path / "who-met-whom.csv").read_text().startswith("case,badge,day,minutes,near_minutes,risk\n")
+
+
 def test_a_badge_that_is_off_is_named(shell: dict[str, str], tmp_path: Path) -> None:
     """Collecting leaves no empty file for a badge that did not answer, and goes on with the next."""
     (tmp_path / "badges").write_text("away\n")
@@ -132,6 +150,8 @@ def test_json_fields() -> None:
 def test_defaults_that_are_quoted() -> None:
     """What the README says of a default is the default."""
     from bzd.config import Config  # noqa: PLC0415  beside its only use
+    from bzd.matching import rules  # noqa: PLC0415  as above
 
     assert f"within `ranging.near_m` ({Config().ranging.near_m:g} m)" in README
+    assert all(f"`{rule}`" in README for rule in rules.RULES if rule != rules.DEFAULT_RULE)
     assert f"({Config().store.retention_days} days is what bzd is made for)" in README

@@ -27,6 +27,9 @@ A contact in JSON (`bzd.contact/1` as a line of JSON Lines, in the list `contact
     scans        list of [offset_s, seconds, sightings, mean RSSI, strongest RSSI]; not in CSV
     store        label of the store; only where several stores are read
 
+Encounters (`bzd.encounter/1`, `bzd.encounters/1`) are in `bzd.cli.match_data`, what is in key files (`bzd.keyfile/1`,
+`bzd.keyfiles/1`) in `bzd.cli.match_list`, and the edge list of `match --graph` in `bzd.cli.match_graph`.
+
 `bzd config --json` is `bzd.config/1`: `settings`, a list of objects with `name`, `value`, `origin` and `meaning`.
 """
 

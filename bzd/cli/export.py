@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bzd export`: contacts in the clear, or the whole store still sealed, to a file."""
+"""`bzd export`: contacts in the clear, the whole store still sealed, or own keys, to a file."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,21 +10,17 @@ import click
 
 from bzd.cli import contact_data, files, options, output, reading
 from bzd.cli.contacts import selected, selection_options
+from bzd.cli.export_keys import export_keys
 from bzd.cli.options import state_dir, state_paths
 from bzd.errors import OutputError
 
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
 """What the name of the output file says about its form."""
 
-output_option = click.option(
-    "-o", "--output", "path", type=options.PATH, required=True, metavar="FILE", help="File; - is stdout."
-)
-force_option = click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-
 
 @click.group()
 def export() -> None:
-    """Write contacts, or the whole sealed store, to a file that only you can read (mode 0600)."""
+    """Write contacts, own keys or the whole sealed store to a file that only you can read (mode 0600)."""
 
 
 @export.command(
@@ -35,9 +30,9 @@ def export() -> None:
         "bzd export contacts -o - --jsonl *.bzd --identity admin.key",
     ),
 )
-@output_option
+@options.output_option
 @options.form_options(csv="CSV, without the scans.", jsonl="JSON Lines, one contact a line.")
-@force_option
+@options.force_option
 @selection_options
 @options.stores_argument
 @options.states_option
@@ -61,7 +56,7 @@ def export_contacts(  # noqa: PLR0913  one argument an option
     form = form or SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise click.UsageError(f"what form should {path} have? say --csv or --jsonl", ctx)
-    _outside(path, state_paths(ctx))
+    files.require_outside(path, state_paths(ctx))
     with reading.open_stores(ctx) as stores:
         with files.text_file(path, force=force) as text:
             count = contact_data.write(form, stores.contacts(selection), text, labels=stores.several)
@@ -77,8 +72,8 @@ def export_contacts(  # noqa: PLR0913  one argument an option
         "bzd contacts ward3.bzd --identity admin.key",
     ),
 )
-@output_option
-@force_option
+@options.output_option
+@options.force_option
 @click.option("--salvage", is_flag=True, help="Save what can still be read of a damaged store.")
 @options.state_option
 @click.pass_context
@@ -89,7 +84,7 @@ def export_store(ctx: click.Context, *, path: Path, force: bool, salvage: bool) 
     not in its way. Every command that reads takes the copy as --state.
     """
     state = state_dir(ctx)
-    _outside(path, (state,))
+    files.require_outside(path, (state,))
     if str(path) == files.STDIO and sys.stdout.isatty():
         raise OutputError("a store is no text for a terminal", "name a file with -o FILE, or redirect stdout")
     from bzd import store  # noqa: PLC0415  sqlite3 and cryptography take 60 ms to load
@@ -105,10 +100,4 @@ def export_store(ctx: click.Context, *, path: Path, force: bool, salvage: bool) 
         output.note(f"wrote the sealed store of {state}")
 
 
-def _outside(path: Path, states: tuple[Path, ...]) -> None:
-    """Refuse an output inside a state directory or over the store that is read: --force must not cost a store."""
-    target = os.path.realpath(path)
-    for state in states:
-        base = os.path.realpath(state)
-        if str(path) != files.STDIO and base in {target, os.path.dirname(target)}:  # noqa: PTH120  beside realpath
-            raise OutputError(f"{path} is in the state directory {state}", "name a file elsewhere")
+export.add_command(export_keys)

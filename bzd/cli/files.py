@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -94,6 +94,19 @@ def text_file(path: Path, *, force: bool | None = None) -> Iterator[TextIO]:
         yield text
         text.flush()
         text.detach()
+
+
+def require_outside(path: Path, states: Iterable[Path]) -> None:
+    """Refuse an output inside a state directory or over the store that is read: --force must not cost a store.
+
+    Raises:
+        OutputError: if so.
+    """
+    target = os.path.realpath(path)
+    for state in states:
+        base = os.path.realpath(state)
+        if str(path) != STDIO and base in {target, os.path.dirname(target)}:  # noqa: PTH120  beside realpath
+            raise OutputError(f"{path} is in the state directory {state}", "name a file elsewhere")
 
 
 def _special(path: Path, *, force: bool | None) -> bool:

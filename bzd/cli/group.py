@@ -42,7 +42,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Contacts": {
         "contacts": Entry("bzd.cli.contacts:contacts", "Show who was near, when and for how long."),
-        "export": Entry("bzd.cli.export:export", "Write contacts, or the whole sealed store, to a file."),
+        "match": Entry("bzd.cli.match:match", "Find out who was near a case, from published keys."),
+        "publish": Entry("bzd.cli.publish:publish", "Merge and sign the keys of cases."),
+        "export": Entry("bzd.cli.export:export", "Write contacts, own keys or the sealed store to a file."),
         "purge": Entry("bzd.cli.purge:purge", "Delete days for ever."),
     },
 }

@@ -16,6 +16,7 @@ from bzd.cli.options import session
 from bzd.errors import PassphraseError
 
 if TYPE_CHECKING:  # cryptography takes 40 ms to load
+    from bzd.matching.signing import SigningKey
     from bzd.store.identity import Identity, PublicKey
 
 
@@ -66,6 +67,20 @@ def load_recipient(path: Path) -> PublicKey:
     from bzd.store.identity import PublicKey  # noqa: PLC0415  see above
 
     return PublicKey.loads(layout.read_key_file(path), str(path))
+
+
+def load_signing_key(ctx: click.Context, path: Path) -> SigningKey:
+    """Read a key that signs key files; its passphrase comes from `--passphrase-file` or is asked for on a terminal.
+
+    Raises:
+        InputError: if the file cannot be read, or is no such key.
+        PassphraseError: if its passphrase is wrong or was not given.
+    """
+    from bzd.matching.signing import SigningKey  # noqa: PLC0415  see above
+
+    data = files.read_small(path, "signing key")
+    protected = _passphrase_for(ctx, path).encode() if b"ENCRYPTED" in data else None
+    return SigningKey.loads(data, protected, name=str(path))
 
 
 def new_passphrase(ctx: click.Context) -> str:

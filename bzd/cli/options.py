@@ -115,6 +115,13 @@ class _PathType(click.Path):
 PATH = _PathType(readable=False, path_type=Path)
 """A path that click does not look at: whether it can be read is said by whoever reads it, with the right exit code."""
 
+output_option = click.option(
+    "-o", "--output", "path", type=PATH, required=True, metavar="FILE", help="File; - is stdout."
+)
+"""`-o FILE`, passed to the command as `path`."""
+force_option = click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+"""`--force`, for commands that write a file with `bzd.cli.files`."""
+
 state_option = _shared(
     "--state",
     attribute="states",

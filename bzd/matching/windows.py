@@ -25,6 +25,7 @@ SCAN_PERIOD_S = 300
 """A phone listens at least once in so many seconds (ContactTracingFeature.java), and an instance stands for no more."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (datetime.max.replace(microsecond=0, tzinfo=UTC) - _EPOCH).total_seconds()
 
 
 class Infectiousness(IntEnum):
@@ -103,7 +104,8 @@ def day_of(time: float, day_offset_s: float = 0.0) -> date:
         time: UTC unix seconds.
         day_offset_s: seconds by which days are ahead of UTC's: 25200 for Vietnam, where they turn at 17:00 UTC.
     """
-    return (_EPOCH + timedelta(seconds=time + day_offset_s)).date()
+    # A store may claim the very end of the last year that a date can say; with an offset that would be beyond it.
+    return (_EPOCH + timedelta(seconds=min(time + day_offset_s, _LAST))).date()
 
 
 def midnight_after(time: float, day_offset_s: float = 0.0) -> float:

@@ -25,8 +25,9 @@ from bzd.radio.path import Path
 _DAY_S = 86400.0
 FLAGS = 0x1A
 """Flags octet of the advertisements, as in GAEN's Bluetooth Specification 1.2."""
-TX_POWER_DBM = 0
-"""What the badges state in their metadata."""
+TX_POWER_DBM = 10
+"""What the badges state in their metadata: they are heard at -50 dBm at 1 m, after the 60 dB that matching assumes
+(`ranging.rssi_1m_dbm`, `match.path_loss_1m_db`)."""
 ROTATION_S = (600.0, 1200.0)
 """Least and greatest life of a rolling ID (GAEN's Bluetooth Specification 1.2: 10 to 20 minutes, random)."""
 

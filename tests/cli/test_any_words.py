@@ -17,16 +17,22 @@ from hypothesis import strategies as st
 from bzd.cli.entry import run
 from bzd.cli.group import COMMANDS
 from bzd.clock import FixedClock
+from bzd.matching.keyfile import KeyFile, write_key_file
+from bzd.matching.keys import DiagnosisKey
 
 OPTIONS = [
     "--state", "--identity", "--passphrase-file", "--config", "--set", "--since", "--until", "--min-duration", "--ids",
     "--json", "--jsonl", "--csv", "--toml", "--recipient", "--key-recipient", "--label", "-o", "--passphrase",
-    "--force", "--salvage", "--before", "--day", "--all", "--yes", "--version", "--help", "--", "-", "-h", "-o-",
+    "--force", "--salvage", "--before", "--day", "--all", "--yes",
+    "--days", "--onset", "--report-type", "--sign-key", "--verify-key", "--revoke", "--no-embargo", "--allow-unsigned",
+    "--bluezone", "--list", "--rule", "--graph", "--exit-code", "--signing", "--padding", "--now",
+    "--version", "--help", "--", "-", "-h", "-o-",
 ]  # fmt: skip
 VALUES = [
     "own", "sealed", "garbage", "missing", "a.key", "a.pub", ".", "/dev/null", "/dev/full", "", "24h", "9" * 30 + "d",
     "2020-06-11", "0001-01-01", "9999-12-31", "2020-06-11T10:00:00Z", "proximity.max_gap_s=600", "a.b=c", "=",
-    "store", "contacts", "info", "\udcff", "\x1b[2J",
+    "store", "contacts", "info",
+    "keys", "case.zip", "ha.pem", "ha.pub", "wide", "confirmed_test", "\udcff", "\x1b[2J",
 ]  # fmt: skip
 LIVE = {"run", "record", "doctor", "install-service"}
 """These go on until they are stopped, or look at and change the machine itself: not with any words."""
@@ -35,6 +41,7 @@ QUIET = [name for name in COMMANDS if name not in {"demo", "replay", "trace"} | 
 TEXT = st.text(st.characters(exclude_characters="\0/"), max_size=8)
 """No NUL, which no command line can hold, and no way out of the test's own folder."""
 CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+"""Without those of `match --exit-code`: nothing here was ever near anybody."""
 
 
 def call(*words: str) -> tuple[int, str]:
@@ -61,12 +68,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (base / "garbage").write_bytes(bytes(range(256)))
         for words in (["init"], ["keygen", "-o", "a.key"], ["init", "--state", "sealed", "--recipient", "a.pub"]):
             assert call(*words)[0] == 0
+        assert call("keygen", "--signing", "-o", "ha.pem")[0] == 0
+        (base / "case.zip").write_bytes(write_key_file(KeyFile((DiagnosisKey(bytes(16), 2_000_000, 144),))))
         yield base
     os.chdir(before)
 
 
 @given(
-    st.sampled_from([*QUIET, "export store", "export contacts"]),
+    st.sampled_from([*QUIET, "export store", "export contacts", "export keys"]),
     st.lists(st.one_of(st.sampled_from(OPTIONS), st.sampled_from(VALUES), TEXT), max_size=6),
 )
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bzd.model import Contact
+from bzd.matching.keyfile import KeyFile, write_key_file
+from bzd.matching.keys import DiagnosisKey
+from bzd.model import Contact, DailyKey
+from bzd.store import open_appender
 from bzd.store.identity import Identity
 
 if TYPE_CHECKING:
@@ -107,6 +110,31 @@ def test_purge_asks(
     assert result == code
     assert ("nothing was deleted" in shown) == bool(left)
     assert len(bzd("contacts", "--state", state, "--jsonl").jsonl) == left
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_export_of_own_keys_asks_for_consent(fill: Fill, tmp_path: Path, answer: str, code: int) -> None:
+    """Only a yes writes the file; the days stand above the question, which says how many keys go where."""
+    state, out = fill(), tmp_path / "case.zip"
+    yesterday = time.time() // 86400 * 86400 - 86400
+    with open_appender(state) as appender:
+        appender.add_keys([DailyKey("gaen", bytes(16), yesterday, yesterday + 86400)])
+    question = f"does the wearer consent to 1 daily key in {out}?"
+    result, shown = on_terminal("export", "keys", "--state", state, "-o", out, dialogue=[(question, answer)])
+    assert result == code
+    assert "recognises state wherever its IDs were heard" in shown
+    assert ("nothing was written" in shown) == (not out.exists()) == bool(code)
+
+
+def test_a_match_shows_a_bar_and_then_the_result(fill: Fill, tmp_path: Path) -> None:
+    """The bar counts the keys and goes away; what is found stands on stdout alone."""
+    keys = tuple(DiagnosisKey(number.to_bytes(16, "big"), 2_600_000, 144) for number in range(20_000))
+    (tmp_path / "keys.zip").write_bytes(write_key_file(KeyFile(keys)))
+    words = ["match", "--state", fill(), tmp_path / "keys.zip", "--allow-unsigned"]
+    code, shown = on_terminal(*words)
+    assert code == 0
+    assert "/20000 keys" in shown.replace("\x1b[0m", "").replace("\x1b[32m", "")
+    assert shown.splitlines()[-2].endswith("No encounter: there are no contacts of yours.")
 
 
 def test_passphrases_are_asked_for_and_not_shown(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:

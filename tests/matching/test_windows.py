@@ -101,3 +101,8 @@ def test_encounters_of_one_key_share_a_window(cases: type[Cases]) -> None:
     matcher.match(keys)
     found: list[Encounter] = encounters(matcher.hits())
     assert (len(found), sorted(len(window.scans) for window in windows(found))) == (3, [1, 2])
+
+
+def test_the_last_day_that_can_be_said() -> None:
+    """What a store may claim at most, with an offset too, is the last day of all and no error."""
+    assert day_of(253_402_300_800.0) == day_of(253_402_300_799.0, 50_400.0) == date.max

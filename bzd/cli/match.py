@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bzd match`: who was near a case, from published keys and what the badges heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bzd.cli import match_files, match_progress, options, output, reading
+from bzd.cli.match_files import Source
+from bzd.cli.reading import Reading, Selection
+from bzd.config import Config
+from bzd.errors import ConfigError, IdentityError
+from bzd.model import Contact
+
+if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
+    from bzd.cli.match_result import Result
+    from bzd.matching.encounters import Joining
+    from bzd.matching.matcher import Matcher
+    from bzd.matching.signing import VerifyKey
+
+HIGH, LOW = 10, 11
+"""Exit codes of `--exit-code`, reserved for that (`bzd.errors`)."""
+
+
+@click.command(
+    epilog=options.examples(
+        "bzd match today.zip --verify-key ha.pub",
+        "bzd match keys/ --verify-key ha.pub --state ward3-01.bzd --state ward3-02.bzd --identity admin.key --json",
+        "bzd match --list today.zip --verify-key ha.pub",
+    )
+)
+@click.argument("inputs", nargs=-1, type=options.PATH, metavar="[FILE|FOLDER]...")
+@click.option(
+    "--verify-key", "verify", multiple=True, metavar="[ID[:VERSION]=]FILE",
+    help="Public key that FILE must verify with; else those of match.verify_keys. Repeatable.",
+)  # fmt: skip
+@click.option("--allow-unsigned", is_flag=True, help="Take files without a signature, or without a key to check it.")
+@click.option(
+    "--bluezone", type=options.PATH, multiple=True, metavar="FILE",
+    help="Bluezone's case message (JSON; never signed). Repeatable.",
+)  # fmt: skip
+@click.option("--list", "listing", is_flag=True, help="Show what is in the files and whether they verify; no store.")
+@click.option("--rule", metavar="NAME|FILE", help="When a day's risk is high; else match.rule.")
+@click.option("--exit-code", is_flag=True, help=f"Exit with {HIGH} for high risk, {LOW} for low, 0 for no encounter.")
+@options.form_options(
+    json="One JSON object.",
+    jsonl="JSON Lines, one encounter a line.",
+    graph="CSV: which case was near which badge. With --rule: only where it is met.",
+)
+@options.states_option
+@options.identity_options
+@options.config_options
+@click.pass_context
+def match(  # noqa: PLR0913  one argument an option
+    ctx: click.Context,
+    *,
+    inputs: tuple[Path, ...],
+    verify: tuple[str, ...],
+    allow_unsigned: bool,
+    bluezone: tuple[Path, ...],
+    listing: bool,
+    rule: str | None,
+    exit_code: bool,
+    form: str | None,
+) -> None:
+    """Find out from published keys who was near a case, when, how close and for how long.
+
+    FILE is a key file as health authorities publish it; a FOLDER stands for its .zip and .bin files. Nothing is
+    written and nothing leaves this machine. The rules are near (15 minutes within 2 m in a day), narrow-v1,
+    narrow-v2, wide, swisscovid, cwa, or a TOML file. IDs are not authenticated: somebody who relays them makes
+    encounters that were none.
+    """
+    config = options.load_config(ctx).config
+    if not inputs and not bluezone:
+        raise click.UsageError("name the key files to match, or a folder of them", ctx)
+    if form == "graph" and listing:
+        raise click.UsageError("--graph and --list exclude each other", ctx)
+    sources = match_files.named(inputs, bluezone)
+    trusted = match_files.trusted(verify or config.match.verify_keys)
+    if listing:
+        from bzd.cli import match_list  # noqa: PLC0415  see above
+
+        match_list.show(sources, trusted, form)
+        return
+    files = _Files(sources, trusted, allow_unsigned=allow_unsigned)
+    result = _run(ctx, files, config, rule, form)
+    files.reading.require_all()
+    if exit_code:
+        ctx.exit((0, LOW, HIGH)[result.risk])
+
+
+class _Files:
+    """The key files of this command line, tried one after the other."""
+
+    def __init__(self, sources: Sequence[Source], trusted: Sequence[VerifyKey], *, allow_unsigned: bool) -> None:
+        self.reading = match_files.Reading(
+            sources, lambda source: match_files.read(source, trusted, allow_unsigned=allow_unsigned)
+        )
+
+    def feed(self, matcher: Matcher) -> None:
+        """Try all keys; the same file under two names counts once.
+
+        Raises:
+            InputError: if none of the files could be read.
+        """
+        seen: set[bytes] = set()
+        with match_progress.shown() as start:
+            for file in self.reading:
+                if file.sha256 in seen:
+                    continue
+                seen.add(file.sha256)
+                for reason, number in sorted(file.skipped.items()):
+                    output.warning(f"{file.name}: {number} left out: {reason}")
+                matcher.match(file.keys, file.revised, progress=start(file.name, len(file.keys) + len(file.revised)))
+        self.reading.require_some()
+
+
+def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | None, form: str | None) -> Result:
+    """Match, and show what was found in the form asked for."""
+    from bzd.cli import match_data, match_graph, match_text  # noqa: PLC0415  see above
+    from bzd.cli.match_result import Result  # noqa: PLC0415  see above
+    from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
+    from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
+    from bzd.matching.rules import assess, daily_summaries, load_rule  # noqa: PLC0415  see above
+
+    name, of = rule_name or config.match.rule, config.match
+    rule, joining = load_rule(name), _joining(config)
+    with reading.open_stores(ctx) as stores:
+        heard = _by_label(stores)
+        owners = _owners(stores) if form == "graph" else {}
+        stores.warn()
+    matcher = Matcher(heard, tolerance_s=of.tolerance_s)
+    files.feed(matcher)
+    found = encounters(matcher.hits(), joining)
+    result = Result(
+        stores=list(heard),
+        files=files.reading.done,
+        counts=matcher.counts,
+        rule=name,
+        threshold=rule.threshold,
+        near_m=config.ranging.near_m,
+        tolerance_s=of.tolerance_s,
+        assessed=assess(found, rule, day_offset_s=of.day_offset_s),
+        days=daily_summaries(found, rule, day_offset_s=of.day_offset_s),
+        withdrawn=encounters(matcher.withdrawn(), joining),
+    )
+    if form == "graph":
+        match_graph.write(result, owners, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
+    elif form:
+        match_data.write(form, result)
+    else:
+        match_text.show(result, of.day_offset_s)
+        return result
+    match_text.tell(result)
+    return result
+
+
+def _joining(config: Config) -> Joining:
+    """How contacts become encounters under this configuration.
+
+    Raises:
+        ConfigError: if the calibration cannot be read, or does not know the model.
+    """
+    from bzd.matching.calibration import find, read_calibration  # noqa: PLC0415  see above
+    from bzd.matching.encounters import Joining  # noqa: PLC0415  see above
+
+    of, correction = config.match, config.match.rssi_correction_db
+    if of.calibration:
+        row = find(read_calibration(Path(of.calibration)), model=of.model) if of.model else None
+        if row is None:
+            raise ConfigError(f"{of.calibration} has no model {of.model!r}", "match.model names one that it has")
+        correction += row.rssi_correction
+    return Joining(config.proximity, config.ranging, config.scan.period_s, correction, of.path_loss_1m_db)
+
+
+def _by_label(stores: Reading) -> dict[str, list[Contact]]:
+    """The contacts of each store. Labels that stand for two badges are told apart: their days must not be added up."""
+    labels = {reader.store_id: reader.label for reader in stores.readers}
+    names = list(labels.values())
+    for reader in stores.readers:
+        if names.count(labels[reader.store_id]) > 1:
+            reader.label = f"{labels[reader.store_id]} ({reader.store_id.hex()[:8]})"
+    heard: dict[str, list[Contact]] = {reader.label: [] for reader in stores.readers}
+    for label, contact in stores.contacts(Selection()):
+        heard[label].append(contact)
+    return heard
+
+
+def _owners(stores: Reading) -> dict[tuple[str, bytes], str]:
+    """Whose keys they are, as far as the identities open own keys."""
+    found: dict[tuple[str, bytes], str] = {}
+    for reader in stores.readers:
+        try:
+            own = list(reader.keys())
+        except IdentityError:
+            output.warning(f"{reader.label}: its own keys are sealed to others, so that it can be no case by name")
+            continue
+        found.update(((key.protocol, key.key), reader.label) for key in own)
+    return found
