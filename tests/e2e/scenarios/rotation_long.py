@@ -12,4 +12,4 @@ LIMIT_S = 1200.0
 
 async def run(bed: Bed) -> None:
     """Run it."""
-    await rotating.prove(bed, rotations=100, hold_s=1.0)
+    await rotating.prove(bed, rotations=100, hold_s=0.5)

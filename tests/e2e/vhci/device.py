@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 
@@ -35,8 +36,12 @@ class Device:
         self._receive = receive
 
     def send(self, packet: bytes) -> None:
-        """Hand a packet to the host."""
-        os.write(self._file, packet)
+        """Hand a packet to the host; lost, as on hardware, while the host has the controller switched off."""
+        try:
+            os.write(self._file, packet)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
 
     def close(self) -> None:
         """Unplug it."""
