@@ -229,11 +229,8 @@ class Config:
     proximity: ProximityConfig = field(default_factory=ProximityConfig)
     ranging: RangingConfig = field(default_factory=RangingConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
-<<<<<<< HEAD
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
-=======
     match: MatchConfig = field(default_factory=MatchConfig)
->>>>>>> match
 
 
 @dataclass(frozen=True, slots=True)
