@@ -66,9 +66,9 @@ class AdvertiseConfig:
 
     protocol: str = option("gaen", "the protocol of the rolling IDs", choices=("gaen", "bluezone"))
     tx_power_dbm: int = option(
-        0,
-        "radiated power at which others are told that the badge sends (GAEN's metadata); calibrate it for the board "
-        "and its case",
+        10,
+        "radiated power at which others are told that the badge sends (GAEN's metadata). What they hear at 1 m "
+        "(ranging.rssi_1m_dbm, -50 for a Pi) plus match.path_loss_1m_db, 60; calibrate it for the board and its case",
         low=-127,
         high=127,
     )

@@ -59,15 +59,13 @@ Example:
 Environment:
   BZD_STATE    state directory; else $STATE_DIRECTORY, /var/lib/bzd, your own
   BZD_CONFIG   configuration file; else /etc/bzd/bzd.toml, your own
-  BZD_DEBUG    1 adds the traceback to an error
 
 \b
 Exit codes:
-  0 done                  5 cannot write               9 busy: another bzd has it
-  1 something failed      6 no store, or one already   12 no Bluetooth adapter to use
-  2 wrong usage           7 identity or passphrase     130 interrupted
-  3 configuration         8 store damaged or newer     141 reader of output went away
-  4 input or trace
+  0 done             4 input or trace    8 store damaged or newer     130 interrupted
+  1 failed           5 cannot write      9 busy: another bzd has it   141 reader of output left
+  2 wrong usage      6 no store, or one  12 no adapter to use
+  3 configuration    7 identity or passphrase
 Completion:  eval "$(_BZD_COMPLETE=bash_source bzd)"     (or zsh_source, fish_source)
 """
 

@@ -25,6 +25,8 @@ SHA256_OID = "1.2.840.10045.4.3.2"
 SHA512_OID = "1.2.840.10045.4.3.4"
 """ecdsa-with-SHA512 (RFC 5758 section 3.2), which Android also accepts."""
 
+_ENCRYPTED = (b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED")
+"""How PEM says that a key has a passphrase: PKCS #8 (RFC 7468 section 11), and OpenSSL's older form (RFC 1421)."""
 _KEY_FILE_MAX = 16_384
 """A P-256 key takes some 200 bytes; anything longer is another file."""
 _HINT = "a P-256 key as PEM or as base64 of DER, such as `bzd keygen --signing -o FILE` writes"
@@ -101,7 +103,7 @@ class SigningKey:
         except TypeError as error:
             raise PassphraseError(f"{name} has a passphrase, or has none and one was given") from error
         except ValueError as error:
-            if b"ENCRYPTED" in data:
+            if any(mark in data for mark in _ENCRYPTED):
                 raise PassphraseError(f"{name} does not open with this passphrase") from error
             raise InputError(f"{name} is no private key", _HINT) from error
         except Exception as error:
