@@ -35,7 +35,7 @@ class Home(Enum):
 
 
 def note(state: Path, store_id: bytes, root: Path = Path("/")) -> Home:
-    """Compare with what was noted; where nothing was, note this machine.
+    """Compare with what was noted; where nothing was, note this machine, if it tells anything.
 
     Args:
         state: the state directory.
@@ -46,9 +46,10 @@ def note(state: Path, store_id: bytes, root: Path = Path("/")) -> Home:
         OutputError: if it cannot be noted.
     """
     found = compare(state, store_id, root)
-    if found is not Home.UNKNOWN:
+    marks = _marks(store_id, root)
+    if found is not Home.UNKNOWN or not marks or (state / MACHINE_FILE).exists():
         return found
-    write_new(state / MACHINE_FILE, "".join(f"{line}\n" for line in _marks(store_id, root)).encode())
+    write_new(state / MACHINE_FILE, "".join(f"{line}\n" for line in marks).encode())
     return Home.OWN
 
 

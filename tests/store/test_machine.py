@@ -73,3 +73,17 @@ def test_a_damaged_note_is_no_error(state: Path, tmp_path: Path, content: bytes)
     (state / MACHINE_FILE).write_bytes(content)
     assert compare(state, STORE, machine(tmp_path / "a", board=b"1\0")) in {Home.OTHER, Home.UNKNOWN}
     assert compare(state, STORE, machine(tmp_path / "none")) is Home.UNKNOWN
+
+
+def test_a_machine_that_tells_nothing_is_no_error(state: Path, tmp_path: Path) -> None:
+    """Without board and machine-id, as in a container, each start finds the same: nobody knows."""
+    nowhere = machine(tmp_path / "nowhere")
+    assert [note(state, STORE, nowhere), note(state, STORE, nowhere)] == [Home.UNKNOWN] * 2
+    assert not (state / MACHINE_FILE).exists()
+
+
+def test_a_note_that_says_nothing_is_left(state: Path, tmp_path: Path) -> None:
+    """What is no note of ours is neither believed nor overwritten, and keeps no badge from starting."""
+    (state / MACHINE_FILE).write_bytes(b"\xff\n")
+    assert note(state, STORE, machine(tmp_path / "a", machine_id="0" * 32)) is Home.UNKNOWN
+    assert (state / MACHINE_FILE).read_bytes() == b"\xff\n"
