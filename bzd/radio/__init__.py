@@ -21,6 +21,16 @@ begins while nothing is advertised; that is why `bzd.radio.radio` rotates in ano
 stayed over 8 IDs). It holds for the scans of bzd: if another program scans or advertises on the same adapter, the
 address of the requests stays over a rotation, and nothing that bzd may do changes it.
 
+A hundred rotations in each mode, while scanning on the same adapter (Linux 6.1 with a legacy controller / Linux 6.12
+with extended advertising): 101 IDs under 101 addresses, no address under two IDs and no ID under two addresses, scan
+requests included, the public address never on air. For each rotation nothing is listened to for so long, in ms:
+
+| mode | median | greatest | scan request addresses |
+|---|---|---|---|
+| full | 385 / 316 | 776 / 655 | 101 / 101, each beside one ID |
+| active | 403 / 110 | 629 / 344 | 101 / 101, the same |
+| passive | 363 / 150 | 764 / 282 | none |
+
 Back after a fault (legacy controller, BlueZ 5.66 / 5.82; seconds from the end of its cause to a report heard and a new
 ID on air):
 
