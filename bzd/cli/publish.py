@@ -13,6 +13,7 @@ import click
 
 from bzd.cli import files, options, output
 from bzd.cli.identities import load_signing_key
+from bzd.cli.match_files import tell_skipped
 from bzd.cli.options import session
 from bzd.cli.times import Instant
 from bzd.errors import InputError, OutputError
@@ -90,7 +91,8 @@ def publish(  # noqa: PLR0913  one argument an option
     how = Publishing(region, key_id, key_version, padding, max_keys, embargo=not no_embargo)
     given, withdrawn = ([_read(name, trusted) for name in names] for names in (inputs, revoke))
     done = _published(given, withdrawn, session(ctx).clock.now() if now is None else now, how, signing_key)
-    _tell_skipped([*given, *withdrawn])
+    for file in (*given, *withdrawn):
+        tell_skipped(file)
     if not done.files:
         raise _nothing(done)
     if no_embargo:
@@ -123,12 +125,6 @@ def _published(
         return publishing.publish(inputs, now=now, how=how, revoke=revoked, signing_key=key)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _tell_skipped(given: Sequence[KeyFile]) -> None:
-    for file in given:
-        for reason, number in sorted(file.skipped.items()):
-            output.warning(f"{file.name}: {number} left out: {reason}")
 
 
 def _nothing(done: Published) -> InputError:

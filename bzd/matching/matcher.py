@@ -128,7 +128,8 @@ class Matcher:
 
         Args:
             keys: keys that are published for the first time.
-            revised: keys of which news is published: another report type, or that they are revoked.
+            revised: keys of which news is published: another report type, or that they are revoked. News of a key
+                that matched before counts whatever intervals it states; before that, only if it matches itself.
             progress: told the number of keys done since it was last told.
 
         Returns:
@@ -141,7 +142,9 @@ class Matcher:
             key = together[found.place]
             hits = list(self._hits(key, found))
             if hits:
-                new += self._remember(key, found.place >= len(keys), hits)
+                new += self._remember(key, self._rank(key, revised=found.place >= len(keys)), hits)
+        for key in (*(key for key in keys if key.report_type == ReportType.REVOKED), *revised):
+            self._update(key, self._rank(key, revised=True))
         return [hit for hit in new if self._case(hit.key).rank != _REVOKED]
 
     def hits(self) -> list[Hit]:
@@ -160,11 +163,19 @@ class Matcher:
     def _case(self, key: DiagnosisKey) -> _Case:
         return self._cases[key.protocol, key.key]
 
-    def _remember(self, key: DiagnosisKey, revised: bool, hits: Sequence[Hit]) -> list[Hit]:  # noqa: FBT001  one caller
-        rank = _REVOKED if key.report_type == ReportType.REVOKED else _REVISED if revised else _PRIMARY
-        case = self._cases.setdefault((key.protocol, key.key), _Case(key, rank))
-        if rank > case.rank or rank == case.rank == _REVISED:
+    @staticmethod
+    def _rank(key: DiagnosisKey, *, revised: bool) -> int:
+        return _REVOKED if key.report_type == ReportType.REVOKED else _REVISED if revised else _PRIMARY
+
+    def _update(self, key: DiagnosisKey, rank: int) -> None:
+        """News of a key that matched, whatever intervals the news gives it: it is the key that is withdrawn."""
+        case = self._cases.get((key.protocol, key.key))
+        if case is not None and (rank > case.rank or rank == case.rank == _REVISED):
             case.key, case.rank = key, rank
+
+    def _remember(self, key: DiagnosisKey, rank: int, hits: Sequence[Hit]) -> list[Hit]:
+        case = self._cases.setdefault((key.protocol, key.key), _Case(key, rank))
+        self._update(key, rank)
         new = [hit for hit in hits if (hit.store, hit.contact.key) not in case.hits]
         case.hits.update(((hit.store, hit.contact.key), hit) for hit in new)
         return new
