@@ -37,6 +37,8 @@ class Batches:
         """Warn of each batch of which files are missing. A file may state any number: only what was read is counted."""
         for batch, names in self._seen.items():
             if 0 < len(names) < batch.size:
-                of = f"{len(names):,} of {batch.size:,} files of its batch"
                 first = Path(next(iter(names.values()))).name
-                output.warning(f"{first} is one of {of}: the others hold other keys, match them too")
+                output.warning(
+                    f"{first} is of a batch of {batch.size:,} files, of which only {len(names):,} "
+                    f"{'is' if len(names) == 1 else 'are'} here: the others hold other keys, match them too"
+                )

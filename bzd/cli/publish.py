@@ -48,7 +48,7 @@ PADDED_TO = 1000
 )  # fmt: skip
 @click.option(
     "--padding", type=click.IntRange(0, FILE_KEYS), default=PADDED_TO, show_default=True,
-    help="Add random keys up to so many; 0 adds none, and the number of keys shows.",
+    help="Add random keys up to so many, and up to so many new ones; 0 adds none, and their number shows.",
 )  # fmt: skip
 @click.option(
     "--max-keys", type=click.IntRange(1, FILE_KEYS), default=FILE_KEYS, show_default=True,
@@ -132,9 +132,13 @@ def _nothing(done: Published) -> InputError:
         return InputError("there are no keys to publish", "`bzd match --list FILE` shows what is in a file")
     first = output.rfc3339(_free_from(done))
     return InputError(
-        f"nothing to publish yet: all {len(done.held_back)} keys are held back, the first until {first}",
+        f"nothing to publish yet: {_counted(len(done.held_back), 'key')} held back, the first until {first}",
         "publish again then; --no-embargo does not wait, and lets whoever has the file pass for the case meanwhile",
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _free_from(done: Published) -> float:
@@ -156,9 +160,9 @@ def _write(made: Sequence[bytes], path: Path, *, force: bool) -> None:
 
 
 def _tell(done: Published) -> None:
-    said = [f"{done.keys:,} keys", f"{done.padding:,} added as padding"]
-    said += [f"{done.revised:,} with news, such as that they are withdrawn"] if done.revised else []
-    said += [f"{done.duplicates:,} duplicates left out"] if done.duplicates else []
+    said = [_counted(done.keys, "key"), f"{done.padding:,} added as padding"]
+    said += [f"{_counted(done.revised, 'key')} withdrawn or revised"] if done.revised else []
+    said += [f"{_counted(done.duplicates, 'duplicate')} left out"] if done.duplicates else []
     said += [f"{done.conflicts:,} of them with other times, of which the shorter were kept"] if done.conflicts else []
     output.note("; ".join(said))
     if done.held_back:

@@ -40,7 +40,7 @@ class SignatureInfo:
     algorithm: str = SHA256_OID
 
     def __str__(self) -> str:
-        return f"{self.key_id or '(no ID)'} version {self.version or '(none)'}"
+        return f"{self.key_id or '(no ID)'}{f' version {self.version}' if self.version else ''}"
 
 
 @dataclass(frozen=True, slots=True)

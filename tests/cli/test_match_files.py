@@ -51,7 +51,7 @@ def test_a_part_of_a_batch_is_told(bzd: Bzd, fill: Fill, tmp_path: Path) -> None
     for path, data in zip(paths, done.files, strict=True):
         path.write_bytes(data)
     words = ["match", "--state", fill(), "--allow-unsigned"]
-    assert "2.zip is one of 2 of 3 files of its batch" in bzd(*words, paths[1], paths[2]).err
+    assert "2.zip is of a batch of 3 files, of which only 2 are here" in bzd(*words, paths[1], paths[2]).err
     assert "batch" not in bzd(*words, *reversed(paths)).err
 
 

@@ -138,6 +138,25 @@ def test_two_ids_at_once_do_not_double_the_time(cases: type[Cases]) -> None:
     assert one.offset_s == 3000
 
 
+def test_what_two_badges_heard_stays_apart(cases: type[Cases]) -> None:
+    """Both met the case at once: that is one encounter of each, not one of both."""
+    key = cases.key(1)
+    contact = cases.contact(key, cases.day + 50)
+    matcher = Matcher({"A": [contact], "B": [contact]})
+    matcher.match([key])
+    assert [(one.store, one.contacts) for one in encounters(matcher.hits())] == [("A", 1), ("B", 1)]
+
+
+def test_a_short_contact_within_a_long_one_is_no_pause(cases: type[Cases]) -> None:
+    """What counts is when the case was last heard under any ID, not under the one that began last."""
+    key, noon = cases.key(1), (cases.day + 72) * 600.0
+    long = cases.contact(key, cases.day + 72, seconds=1200.0)
+    short = cases.contact(key, cases.day + 71, at=noon + 60, seconds=30.0)
+    after = cases.contact(key, cases.day + 74, at=noon + 1500)
+    (one,) = met(key, [long, short, after])
+    assert (one.contacts, one.start, one.end) == (3, noon, noon + 1560)
+
+
 def test_undated_contacts_stay_apart(cases: type[Cases]) -> None:
     """A contact of unknown time is never joined with one of known time."""
     key = cases.key(1)

@@ -64,7 +64,7 @@ def test_vietnams_day_turns_at_seventeen_utc() -> None:
     assert [day_of(1_593_648_000 + 17 * 3600 + one, 7 * 3600).day for one in (-1, 0)] == [2, 3]
 
 
-@given(st.lists(st.tuples(st.floats(0, 40000), st.floats(0, 60)), max_size=60))
+@given(st.lists(st.tuples(st.floats(0, 40000), st.floats(0, 300)), max_size=60))
 def test_windows_are_short_and_lose_nothing(raw: list[tuple[float, float]]) -> None:
     """Every slice is in one window of under 30 minutes; pooling keeps the seconds to half a minute, or cuts at 300."""
     slices = [piece(time, seconds) for time, seconds in sorted(raw)]
@@ -75,6 +75,7 @@ def test_windows_are_short_and_lose_nothing(raw: list[tuple[float, float]]) -> N
         scans = list(pool(window))
         total, kept = sum(one.seconds for one in window), sum(scan.seconds for scan in scans)
         assert kept <= total + 30
+        assert all(scan.seconds % 60 == 0 and 0 <= scan.seconds <= 300 for scan in scans)
         assert kept >= total - 30 or any(scan.seconds == 300 for scan in scans)
 
 
@@ -101,6 +102,21 @@ def test_encounters_of_one_key_share_a_window(cases: type[Cases]) -> None:
     matcher.match(keys)
     found: list[Encounter] = encounters(matcher.hits())
     assert (len(found), sorted(len(window.scans) for window in windows(found))) == (3, [1, 2])
+
+
+def test_no_instance_stands_for_more_than_a_scan_period() -> None:
+    """A listening that stands for five minutes and one for four more in the same period: the rest is carried on."""
+    pooled = list(pool([piece(0.0, 300), piece(200.0, 240), piece(400.0, 60)]))
+    assert [scan.seconds for scan in pooled] == [300, 300]
+
+
+def test_badges_share_no_window(cases: type[Cases]) -> None:
+    """The same meeting heard by two badges is a window of each."""
+    key = cases.key(1)
+    contact = cases.contact(key, cases.day + 50)
+    matcher = Matcher({"A": [contact], "B": [contact]})
+    matcher.match([key])
+    assert [len(window.scans) for window in windows(encounters(matcher.hits()))] == [1, 1]
 
 
 def test_the_last_day_that_can_be_said() -> None:
