@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bzd.matching.encounters import Encounter, Slice, encounters
+from bzd.matching.keys import ReportType
 from bzd.matching.matcher import Matcher
 from bzd.matching.windows import (
     INFECTIOUS_DAYS,
@@ -22,6 +24,7 @@ from bzd.matching.windows import (
     pool,
     windows,
 )
+from bzd.protocols import gaen
 
 if TYPE_CHECKING:
     from tests.matching.conftest import Cases
@@ -102,6 +105,18 @@ def test_encounters_of_one_key_share_a_window(cases: type[Cases]) -> None:
     matcher.match(keys)
     found: list[Encounter] = encounters(matcher.hits())
     assert (len(found), sorted(len(window.scans) for window in windows(found))) == (3, [1, 2])
+
+
+def test_what_a_window_knows_of_its_case(cases: type[Cases]) -> None:
+    """Calibration confidence from the metadata on air, report type and infectiousness from the published key."""
+    key = cases.key(1, days_since_onset=4, report_type=ReportType.SELF_REPORT)
+    plain = cases.contact(key, cases.day + 50)
+    said = gaen.seal(key.key, plain.rolling_id, gaen.Metadata(8, confidence=2, minor=1))
+    matcher = Matcher({"badge": [replace(plain, metadata=said)]})
+    matcher.match([key])
+    (window,) = windows(encounters(matcher.hits()))
+    assert (window.confidence, window.report_type) == (2, ReportType.SELF_REPORT)
+    assert window.infectiousness == Infectiousness.STANDARD
 
 
 def test_no_instance_stands_for_more_than_a_scan_period() -> None:
