@@ -165,6 +165,23 @@ class Bus:
         found = await self.call(path, PROPERTIES, "GetAll", "s", interface)
         return dict(found or {})
 
+    async def set_property(
+        self, path: str, interface: str, name: str, value: tuple[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> None:
+        """Set a property of one of BlueZ's objects.
+
+        Args:
+            path: the object's.
+            interface: that has the property.
+            name: of the property.
+            value: D-Bus signature and value.
+            timeout_s: longest wait for the answer.
+
+        Raises:
+            BusError: as `call`.
+        """
+        await self.call(path, PROPERTIES, "Set", "ssv", interface, name, Variant(*value), timeout_s=timeout_s)
+
     async def owner(self, name: str) -> str | None:
         """Who owns a bus name, None if nobody does.
 
