@@ -10,11 +10,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from bzd.model import Contact, DailyKey
 from bzd.store import create, open_reader, requests
 from bzd.store.identity import Identity
+from tests.e2e.guest import hurried
 from tests.e2e.guest.badge import BZD
 from tests.e2e.guest.bed import HOMES, ended
 
@@ -31,19 +33,24 @@ class Daemon:
         name: its label.
         adapter: its Bluetooth adapter.
         settings: of the configuration, `section.key=value` each.
-        home: where its files are kept; a new folder if not given, else its store is there already.
+        home: where its files are kept; a new folder if not given. A store that is there is taken.
+        hurry: how many times as fast its clocks run, see `hurried`.
 
     Attributes:
         state: its state directory, with the identity in it.
         log: what it said on stderr.
     """
 
-    def __init__(self, name: str, adapter: str, *settings: str, home: Path | None = None) -> None:
+    def __init__(self, name: str, adapter: str, *settings: str, home: Path | None = None, hurry: float = 1) -> None:
         self.name = name
         self.home = home or Path(tempfile.mkdtemp(prefix=f"{name}.", dir=HOMES))
-        self.state, self._runtime, self.log = self.home / "state", self.home / "run", self.home / "log"
-        self._words = [BZD, "run", "--state", str(self.state), "--adapter", adapter]
-        self._words += [word for setting in settings for word in ("--set", setting)]
+        self.state, self.log = self.home / "state", self.home / "log"
+        self._runtime = Path(tempfile.mkdtemp(prefix=f"{name}.", dir="/run"))
+        if hurry == 1:
+            self._words = [BZD, "run", "--state", str(self.state), "--adapter", adapter]
+            self._words += [word for setting in settings for word in ("--set", setting)]
+        else:
+            self._words = hurried.words(hurry, self.state, adapter, settings)
         self._process: asyncio.subprocess.Process | None = None
         if not self.state.exists():
             identity = Identity.generate()
@@ -90,6 +97,20 @@ class Daemon:
         return found if found.get("pid") == self.pid else {}
 
     @property
+    def callbacks(self) -> int:
+        """How many reports have reached it."""
+        return int(self.status().get("radio", {}).get("reports", 0))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
     def rotations(self) -> int:
         """How many IDs it has put on air."""
         return int(self.status().get("radio", {}).get("rotations", 0))
@@ -115,8 +136,8 @@ class Daemon:
         Raises:
             TimeoutError: if they do not in time.
         """
-        before = self.status().get("radio", {}).get("reports", 0)
-        await self.until(lambda status: status["radio"]["reports"] >= before + reports, seconds)
+        before = self.callbacks
+        await self.until(lambda _: self.callbacks >= before + reports, seconds)
 
     async def ask(self, verb: str) -> str:
         """Have it do something, as `bzd pause` does; its answer."""
