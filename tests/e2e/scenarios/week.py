@@ -18,15 +18,15 @@ CONTROLLERS = ("legacy",)
 QUICK = False
 LIMIT_S = 1500.0
 
-_FACTOR = 600.0
-"""A day takes 144 s: the ID changes every second or two, and a change takes 0.3 s."""
+_FACTOR = 1000.0
+"""A day takes 86 s: the ID changes every second or so, and a change takes 0.3 s."""
 _DAYS = 8
 """The first is for warming up: caches fill, and two days must pass until the first is deleted."""
 _RETENTION_DAYS = 2
 _SETTLED = 3
 """From this day on nothing may grow: as many days are kept as ever will be."""
 _BADGES = 20
-_OTHERS_S = 2.0
+_OTHERS_S = 1.2
 """Seconds until the others' IDs change: 20 minutes of the badge."""
 _DAY_S = 86400.0 / _FACTOR
 _MORE = 1.05
