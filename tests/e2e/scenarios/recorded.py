@@ -29,7 +29,7 @@ _NEAR, _FAR = (-80, -64, -52, -50, -51, -58, -78), (-84, -76, -70, -71, -70, -74
 """How strongly they hear each other, step by step: face to face, and then across the room."""
 _STEP_S = 7.0
 _APART_S = 390.0
-"""Longer than `proximity.max_gap_s`: two contacts. Shorter than an ID lives: only who is paused meanwhile changes it."""
+"""Longer than `proximity.max_gap_s`, so two contacts; shorter than an ID lives, so only a pause changes it."""
 _JITTER_DB = 3
 _STOP_S = 10.0
 
