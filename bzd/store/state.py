@@ -5,6 +5,7 @@
 
     store.sqlite            0600  the sealed store (with -wal and -shm beside it while it is open)
     store.lock              0600  empty; whoever appends holds a lock on it
+    findings.lock           0600  empty; whoever matches and keeps what is found holds a lock on it
     recipients/*.pub        0644  public keys that contacts are sealed to, from the next segment on
     key-recipients/*.pub    0644  public keys that the badge's own daily keys are sealed to
     identity.key            0600  only where this machine may read its own store
@@ -24,6 +25,8 @@ STORE_FILE = "store.sqlite"
 """The sealed store."""
 LOCK_FILE = "store.lock"
 """What an appender locks."""
+FINDINGS_LOCK_FILE = "findings.lock"
+"""What whoever keeps findings locks."""
 IDENTITY_FILE = "identity.key"
 """The identity, where it is kept on this machine."""
 RECIPIENTS = "recipients"
