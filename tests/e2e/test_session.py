@@ -141,7 +141,7 @@ def test_a_network_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(shell, "_PAUSE_S", 0.0)
     tries, folder = tmp_path / "tries", tmp_path / "root"
     script = f"mkdir {folder} || exit 7; echo x >> {tries}; echo 'E: Failed to fetch http://deb/x'; exit 1"
-    with pytest.raises(shell.UnavailableError, match="the network fails: .*Failed to fetch"):
+    with pytest.raises(shell.UnavailableError, match=r"the network fails: .*Failed to fetch"):
         shell.fetch("sh", "-c", script, into=folder)
     assert tries.read_text() == "x\nx\n"
     with pytest.raises(shell.BuildError, match="exit status 7") as caught:
