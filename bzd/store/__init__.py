@@ -9,13 +9,14 @@ What is promised, and held by tests: nothing on the disk opens without an identi
 with one; what was committed survives SIGKILL and power cuts without repair; damage is told and costs no more than what
 it hit; a file made to harm whoever opens it does no more than be refused.
 
-What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key;
-for each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the
-number and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public
-keys; when the files were last written. The log beside the store (`-wal`) also holds the last few MB that were written,
-flush by flush, so that it tells how many contacts were in progress at each, and for how long, since the log began. All
-that tells how much was heard on which day and how often the daemon was started, and nothing of who was met or where.
-Where the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
+What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key; for
+each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the number
+and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public keys;
+that and until when the wearer has paused the badge; when the files were last written. The log beside the store (`-wal`)
+also holds the last few MB that were written, flush by flush, so that it tells how many contacts were in progress at
+each, and for how long, since the log began. All that tells how much was heard on which day and how often the daemon was
+started, and nothing of who was met or where. Where the identity lies beside the store (`bzd init` without
+`--recipient`), the thief reads everything.
 
 What nobody promises:
 
