@@ -9,6 +9,7 @@
     synchronised    asks whether the clock is right
     neighbours      who is near now, without saying who
     report          status and metrics
+    pausing         the wearer's silence, which outlives a reboot
     runtime         the files in /run/bzd
     one_openssl     keeps a second copy of OpenSSL out of the memory
     notify          systemd's readiness and watchdog
