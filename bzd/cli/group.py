@@ -64,7 +64,7 @@ Environment:
 Exit codes:
   0 done             4 input or trace    8 store damaged or newer     130 interrupted
   1 failed           5 cannot write      9 busy: another bzd has it   141 reader of output left
-  2 wrong usage      6 no store, or one  12 no adapter to use
+  2 wrong usage      6 no store, or one  12 no adapter to use        14 no feed
   3 configuration    7 identity or passphrase
 Completion:  eval "$(_BZD_COMPLETE=bash_source bzd)"     (or zsh_source, fish_source)
 """

@@ -20,6 +20,10 @@ JOB = Path("/run/e2e/job")
 SHARED = Path("/opt/e2e/shared")
 """Captures that lie beside the checkout on the host, where there are any."""
 
+HOMES = Path("/var/tmp/badges")  # noqa: S108  the guest is ours alone
+"""Folders of the badges of a scenario; what they said there is shown if it fails."""
+
+_STOP_S = 10.0
 _READY_S = 30.0
 """Seconds that the radio and bluetoothd may take; a guest that was just booted needs 3 to 8."""
 
@@ -86,7 +90,7 @@ class Bed:
         if self._radio is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._radio.terminate()
-            await self._radio.wait()
+            await ended(self._radio, _STOP_S)
             self._radio = None
         control.SOCKET.unlink(missing_ok=True)
 
@@ -107,6 +111,18 @@ class Bed:
     def leave(self, file: Path) -> None:
         """Leave a file to the host."""
         shutil.copy(file, JOB / file.name)
+
+
+async def ended(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Whether a process ended in time; it is killed if not."""
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return False
+    return True
 
 
 def _say(text: str) -> None:
