@@ -21,6 +21,7 @@ LAYERS = (
     ("bzd.pipeline",),
     ("bzd.radio",),
     ("bzd.traces",),
+    ("bzd.cases",),
     ("bzd.matching",),
     ("bzd.store",),
     ("bzd.proximity",),
