@@ -126,7 +126,8 @@ class Radio:
     def state(self) -> RadioState:
         """How it is now."""
         state = self._state
-        state.advertising = self._advertiser.registered and self._watch.powered
+        state.held = self._advertiser.registered
+        state.advertising = state.held and self._watch.powered
         state.scanning = self._scanner.running and not self._scan_stale
         state.mode = self._scanner.mode
         state.tx_power = self._advertiser.tx_power

@@ -13,6 +13,7 @@ import pytest
 from bzd.config import Config, ProximityConfig
 from bzd.daemon.badge import PAUSE_MAX_S
 from bzd.store import open_appender
+from bzd.store.requests import RETIRED
 
 NOON = 1_606_046_400.0
 Scenario = Callable[[Any], Coroutine[Any, Any, None]]
@@ -214,7 +215,8 @@ def test_a_pause_outlives_the_process_but_not_the_wearers_word(bench: Any) -> No
         (f"pause {PAUSE_MAX_S + 1}", f"cannot pause for {PAUSE_MAX_S + 1}"),
         ("resume", "it was not paused"),
         ("end-segment", "ended; what comes next has a new key"),
-        ("retire-key", "retired; a new daily key is in use"),
+        ("retire-key", RETIRED),
+        ("retire-key 7f", RETIRED),
         ("", "this version does not know "),
         ("dance", "this version does not know dance"),
     ],
