@@ -7,7 +7,6 @@ quote them. An unknown section or key is an error that names the nearest known o
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -186,6 +185,15 @@ class MatchConfig:
         (),
         "public keys that key files must verify with, each [ID[:VERSION]=]FILE as with --verify-key",
     )
+    feed: tuple[str, ...] = option(
+        (),
+        "addresses that publish key files: an archive if one ends in .zip, else an index of one relative path a line",
+    )
+    feed_exact: bool = option(
+        False,
+        "ask a feed for news by what it said of each file (ETag, Last-Modified) and not by the day of the last look. "
+        "Saves traffic with nginx, but by such marks a feed can follow one badge",
+    )
     rule: str = option(
         "near",
         "when a day's risk is high: near, narrow-v1, narrow-v2, wide, swisscovid, cwa, or a TOML file of weights "
@@ -358,5 +366,7 @@ def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    import difflib  # noqa: PLC0415  only where a name is wrong
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0)
     return f"; the nearest is {close[0]}" if close else ""
