@@ -230,13 +230,22 @@ class Radio:
             RadioError: if BlueZ is gone, or if not even advertising alone is fit for a badge.
         """
         if self._judge is not None and not self._judged:
-            extended = await self._advertiser.extended()
+            extended = await self._is_extended()
             verdict = self._judge(recognise(self._adapter, self._watch.properties, extended=extended))
             before, self._listener.verdict, self._judged = self._listener.verdict, verdict, True
             if (before and before.outcomes) != (verdict and verdict.outcomes):
                 self._speaker.renew = self._listener.stale = True
         if self._broadcasting and (verdict := self._listener.verdict) and (refusal := verdict.refusal(ADVERTISING)):
             raise RadioError(refusal, "use another adapter, kernel or BlueZ, then `sudo bzd doctor --radio`")
+
+    async def _is_extended(self) -> bool:
+        """Whether the controller has extended advertising; one that only listens need not be able to advertise."""
+        try:
+            return await self._advertiser.extended()
+        except BusError:
+            if self._broadcasting:
+                raise
+            return False
 
     async def _reset_if_due(self) -> bool:
         """Switch the adapter off and on if nothing else helps and nobody minds; returns whether anything was tried."""
