@@ -82,7 +82,7 @@ class Verdict:
         """A scenario will be run again: forget what it found, and say so aloud."""
         del self._tallies[suite, title]
         self.repeated.append(f"{suite}: {title}: {why}")
-        print(f"{suite}: REPEATED {title}: no check of bzd failed, the machine did: {why}", flush=True)
+        print(f"{suite}: REPEATED {title}: what it found cannot be believed: {why}", flush=True)
 
     def summary(self) -> str:
         """The last lines of a run: what failed, what was repeated, and the numbers."""

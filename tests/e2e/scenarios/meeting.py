@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from tests.e2e.guest import bluez, ids, wall
-from tests.e2e.guest.badge import BZD
+from tests.e2e.guest.badge import BZD, call
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.daemon import Daemon
 
@@ -63,12 +63,9 @@ async def _advertises(bed: Bed, controller: int) -> bool:
 
 
 def _compare(bed: Bed, badge: Daemon, heard: Sequence[bytes]) -> None:
-    logged = [contact.rolling_id for contact in badge.contacts()]
-    bed.check(
-        f"{badge.name} has a contact of each ID that the other had, and no more",
-        sorted(logged) == sorted(heard),
-        f"{len(logged)} of {len(heard)}",
-    )
+    logged = {contact.rolling_id for contact in badge.contacts()}
+    what = f"{badge.name} has contacts of each ID that the other had, and of no more"
+    bed.check(what, logged == set(heard), f"{len(logged)} of {len(heard)}")
     bed.check(f"{badge.name}'s clock dated them", all(contact.synced for contact in badge.contacts()))
 
 
@@ -91,5 +88,5 @@ async def _warn(bed: Bed, case: Daemon, other: Daemon) -> None:
 
 
 async def _match(*words: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(await bluez.run(BZD, "match", "--json", *words))["encounters"]
+    found: list[dict[str, Any]] = json.loads((await call(BZD, "match", "--json", *words)).out)["encounters"]
     return found
