@@ -206,7 +206,7 @@ class Reader:
                 self.damaged += len(pieces)
                 self.problems.append(f"{segment.name}: a contact of {len(pieces)} records lacks others and is left out")
             else:
-                yield contact if segment.place.day is not None else self._clocks.dated(contact, anchors)
+                yield from [contact] if segment.place.day is not None else self._clocks.dated(contact, anchors)
 
     def _records(self, segment: SegmentRow) -> Iterator[object]:
         if segment.provisional:
