@@ -189,6 +189,15 @@ class MatchConfig:
         (),
         "public keys that key files must verify with, each [ID[:VERSION]=]FILE as with --verify-key",
     )
+    feed: tuple[str, ...] = option(
+        (),
+        "addresses that publish key files: an archive if one ends in .zip, else an index of one relative path a line",
+    )
+    feed_exact: bool = option(
+        False,
+        "ask a feed for news by what it said of each file (ETag, Last-Modified) and not by the day of the last look. "
+        "Saves traffic with nginx, but by such marks a feed can follow one badge",
+    )
     rule: str = option(
         "near",
         "when a day's risk is high: near, narrow-v1, narrow-v2, wide, swisscovid, cwa, or a TOML file of weights "

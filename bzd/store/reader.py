@@ -17,10 +17,13 @@ from bzd.errors import IdentityError, StoreError
 from bzd.model import Contact, DailyKey
 from bzd.store import container
 from bzd.store.dating import KEY_ERROR_MAX_S, Clocks
+from bzd.store.findings import Findings
 from bzd.store.identity import Identity
+from bzd.store.matched import MatchedKey, MatchedKeys, ReadFile, ReadFiles
 from bzd.store.opening import Contents, SegmentRow, open_segment, orphans, read_segment, segment_rows
 from bzd.store.records import ClockAnchor, ContactPart, Label, SigningKey, join
-from bzd.store.sealing import CONTACTS, LABEL, OWN_KEYS, SIGNING, RecordCipher
+from bzd.store.sealing import CONTACTS, FINDINGS, LABEL, OWN_KEYS, SIGNING, RecordCipher
+from bzd.store.segments import key_mark
 from bzd.store.state import store_file
 
 _DAY_S = 86400
@@ -109,9 +112,10 @@ class Reader:
                 yield contact
 
     def keys(self) -> Iterator[DailyKey]:
-        """The badge's own daily keys in order of their start.
+        """The badge's own daily keys in order of their start, each once.
 
-        Of those used before the clock was known to be right, the ones that were used at about their time.
+        Of those used before the clock was known to be right, the ones that were used at about their time. A key that
+        was ended before its time is there twice, and comes with the earlier end.
 
         Raises:
             IdentityError: if there are some, and none of the identities opens own keys here.
@@ -121,8 +125,11 @@ class Reader:
         if segments and not any(self._opens(segment) for segment in [*self._of(SIGNING), *segments]):
             raise IdentityError(f"the own keys in {self._path} are sealed to others", _KEYS_HINT)
         clocks = Clocks(self._anchors(OWN_KEYS) if any(segment.place.day is None for segment in segments) else ())
-        found = [key for segment in segments for key in self._segment_keys(segment, clocks)]
-        yield from sorted(found, key=lambda key: (key.start, key.end, key.protocol))
+        found: dict[tuple[str, bytes, float], DailyKey] = {}
+        for key in (key for segment in segments for key in self._segment_keys(segment, clocks)):
+            named = (key.protocol, key.key, key.start)
+            found[named] = min(found.get(named, key), key, key=attrgetter("end"))
+        yield from sorted(found.values(), key=lambda key: (key.start, key.end, key.protocol))
 
     def anchors(self) -> Iterator[ClockAnchor]:
         """The clock anchors, in the order of their segments."""
@@ -130,6 +137,27 @@ class Reader:
             for record in self._records(segment):
                 if isinstance(record, ClockAnchor):
                     yield record
+
+    def findings(self) -> Findings:
+        """What matching found so far; what cannot be read is left out, and told by `Findings.whole`."""
+        self._survey()
+        segments = self._of(FINDINGS)
+        trouble = len(self.problems)
+        files: list[ReadFile] = []
+        keys: defaultdict[int | None, list[MatchedKey]] = defaultdict(list)
+        for segment in segments:
+            for record in self._records(segment):
+                if isinstance(record, ReadFiles):
+                    files += record.files
+                elif isinstance(record, MatchedKeys):
+                    keys[segment.place.day] += record.keys
+        return Findings(
+            tuple(files),
+            dict(keys),
+            tuple((row.place.segment, row.place.day) for row in self._of(CONTACTS) if self._has_key(row)),
+            tuple(segment.place.segment for segment in segments),
+            whole=len(self.problems) == trouble,
+        )
 
     def signing_key(self) -> bytes:
         """The private half of the badge's Ed25519 key, 32 bytes.
@@ -158,6 +186,9 @@ class Reader:
 
     def _of(self, purpose: int) -> list[SegmentRow]:
         return [segment for segment in self._segments if segment.place.purpose == purpose]
+
+    def _has_key(self, segment: SegmentRow) -> bool:
+        return key_mark(self._connection, segment.place.segment) is not None
 
     def _opens(self, segment: SegmentRow) -> bool:
         return self._cipher(segment) is not None
