@@ -8,6 +8,7 @@ tracker sums sightings into `Contact`; the store seals contacts. An arrow may on
     bzd.pipeline    advertisements to contacts: what replay, demo and the live badge have in common
     bzd.radio       the virtual air
     bzd.traces      one reader per capture format, all yielding Advertisement
+    bzd.feed        key files from web addresses
     bzd.store       the sealed store; its format is specified in its docstring
     bzd.proximity   ranging and tracking
     bzd.protocols   key schedules, payload encode and decode

@@ -7,18 +7,20 @@ quote them. An unknown section or key is an error that names the nearest known o
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bzd import board
 from bzd.errors import ConfigError
 
 _FILE_BYTES = 32768
 """Largest configuration file that is read, several times all options with comments. Python's TOML parser takes time
 with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
+_TX_POWER = "advertise.tx_power_dbm"
+"""The one option whose default is the board's."""
 
 
 def option(
@@ -66,9 +68,10 @@ class AdvertiseConfig:
 
     protocol: str = option("gaen", "the protocol of the rolling IDs", choices=("gaen", "bluezone"))
     tx_power_dbm: int = option(
-        10,
+        board.FITTED_DBM,
         "radiated power at which others are told that the badge sends (GAEN's metadata). What they hear at 1 m "
-        "(ranging.rssi_1m_dbm, -50 for a Pi) plus match.path_loss_1m_db, 60; calibrate it for the board and its case",
+        "(ranging.rssi_1m_dbm, -50 for a Pi 3) plus match.path_loss_1m_db, 60; by default that of the board, as "
+        "far as known; calibrate it for the board in its case",
         low=-127,
         high=127,
     )
@@ -186,6 +189,15 @@ class MatchConfig:
         (),
         "public keys that key files must verify with, each [ID[:VERSION]=]FILE as with --verify-key",
     )
+    feed: tuple[str, ...] = option(
+        (),
+        "addresses that publish key files: an archive if one ends in .zip, else an index of one relative path a line",
+    )
+    feed_exact: bool = option(
+        False,
+        "ask a feed for news by what it said of each file (ETag, Last-Modified) and not by the day of the last look. "
+        "Saves traffic with nginx, but by such marks a feed can follow one badge",
+    )
     rule: str = option(
         "near",
         "when a day's risk is high: near, narrow-v1, narrow-v2, wide, swisscovid, cwa, or a TOML file of weights "
@@ -249,7 +261,7 @@ class LoadedConfig:
 
     Attributes:
         config: the values.
-        origins: `section.key` to the file or flag that set it; absent for defaults.
+        origins: `section.key` to the file, flag or board that set it; absent for other defaults.
     """
 
     config: Config
@@ -265,12 +277,13 @@ class LoadedConfig:
                 yield Setting(name, getattr(values, entry.name), origin, entry.metadata["doc"])
 
 
-def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfig:
+def load(path: Path | None = None, overrides: Sequence[str] = (), *, model: str = "") -> LoadedConfig:
     """Read the configuration.
 
     Args:
         path: a TOML file, or None for the defaults.
         overrides: `section.key=value`, where value is TOML or else taken as a string; they win over the file.
+        model: the board's name, on which some defaults depend; empty for any other machine.
 
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
@@ -285,6 +298,9 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfi
         section, key, value = _parse_override(override)
         values.setdefault(section, {})[key] = _checked(section, key, value, "--set")
         origins[f"{section}.{key}"] = "--set"
+    if _TX_POWER not in origins and (power := board.tx_power(model)) is not None:
+        values.setdefault("advertise", {})["tx_power_dbm"] = power.dbm
+        origins[_TX_POWER] = f"default on a {model}: {power.source}"
     sections = {entry.name: _section_type(entry.name)(**values.get(entry.name, {})) for entry in fields(Config)}
     return LoadedConfig(Config(**sections), origins)
 
@@ -358,5 +374,7 @@ def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    import difflib  # noqa: PLC0415  only where a name is wrong
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0)
     return f"; the nearest is {close[0]}" if close else ""

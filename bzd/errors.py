@@ -15,9 +15,10 @@
      ├─ StoreError              8   the store is damaged, or is no store
      │   └─ StoreVersionError   8   ... because a newer bzd wrote it
      ├─ BusyError               9   another process holds what this one needs
-     └─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
-         ├─ BusError           12   ... because bluetoothd or the bus refused or did not answer
-         └─ MonitorRefusedError 12  ... because bluetoothd takes no advertisement monitor
+     ├─ RadioError             12   the Bluetooth adapter cannot be used, or may not be used as it is
+     │   ├─ BusError           12   ... because bluetoothd or the bus refused or did not answer
+     │   └─ MonitorRefusedError 12  ... because bluetoothd takes no advertisement monitor
+     └─ FeedError              14   a feed of key files cannot be fetched, or does what none may do
 
 2 is wrong usage (click), 130 an interrupt; 10 and 11 are reserved for `match --exit-code`, and 13 says that
 `doctor` found a problem. A code not listed is a failure.
@@ -141,3 +142,10 @@ class BusError(RadioError):
 
 class MonitorRefusedError(RadioError):
     """This bluetoothd takes no advertisement monitor, so that there is no full mode."""
+
+
+class FeedError(BzdError):
+    """A feed of key files cannot be fetched, or does what none may do."""
+
+    exit_code = 14
+    hint = "check the address and the network; what was fetched before is kept, and the rest is asked for next time"

@@ -44,7 +44,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "contacts": Entry("bzd.cli.contacts:contacts", "Show who was near, when and for how long."),
         "match": Entry("bzd.cli.match:match", "Find out who was near a case, from published keys."),
         "publish": Entry("bzd.cli.publish:publish", "Merge and sign the keys of cases."),
-        "export": Entry("bzd.cli.export:export", "Write contacts, own keys or the sealed store to a file."),
+        "export": Entry("bzd.cli.export:export", "Write contacts, own keys, a case or the sealed store to a file."),
+        "import": Entry("bzd.cli.import_case:import_", "Take in case files, at the health authority."),
         "purge": Entry("bzd.cli.purge:purge", "Delete days for ever."),
     },
 }
@@ -54,8 +55,6 @@ COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in sect
 EPILOG = """\b
 Example:
   bzd init --state S && bzd replay recording.btsnoop --state S && bzd contacts S
-
-\b
 Environment:
   BZD_STATE    state directory; else $STATE_DIRECTORY, /var/lib/bzd, your own
   BZD_CONFIG   configuration file; else /etc/bzd/bzd.toml, your own
@@ -64,7 +63,7 @@ Environment:
 Exit codes:
   0 done             4 input or trace    8 store damaged or newer     130 interrupted
   1 failed           5 cannot write      9 busy: another bzd has it   141 reader of output left
-  2 wrong usage      6 no store, or one  12 no adapter to use
+  2 wrong usage      6 no store, or one  12 no adapter to use        14 no feed
   3 configuration    7 identity or passphrase
 Completion:  eval "$(_BZD_COMPLETE=bash_source bzd)"     (or zsh_source, fish_source)
 """

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_batches, match_files, match_progress, options, output, reading
+from bzd.cli import match_batches, match_files, match_progress, options, reading
 from bzd.cli.match_files import Source
 from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
-from bzd.errors import ConfigError, IdentityError
 from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
     from bzd.cli.match_result import Result
-    from bzd.matching.encounters import Joining
     from bzd.matching.matcher import Matcher
     from bzd.matching.signing import VerifyKey
 
@@ -31,6 +29,7 @@ HIGH, LOW = 10, 11
         "bzd match today.zip --verify-key ha.pub",
         "bzd match keys/ --verify-key ha.pub --state ward3-01.bzd --state ward3-02.bzd --identity admin.key --json",
         "bzd match --list today.zip --verify-key ha.pub",
+        "bzd match --graph --state cases --identity ha-store.key",
     )
 )
 @click.argument("inputs", nargs=-1, type=options.PATH, metavar="[FILE|FOLDER]...")
@@ -49,7 +48,7 @@ HIGH, LOW = 10, 11
 @options.form_options(
     json="One JSON object.",
     jsonl="JSON Lines, one encounter a line.",
-    graph="CSV: which case was near which badge. With --rule: only where it is met.",
+    graph="CSV: which case was near which badge; without FILE the badges are the cases. With --rule: only where met.",
 )
 @options.states_option
 @options.identity_options
@@ -75,7 +74,7 @@ def match(  # noqa: PLR0913  one argument an option
     encounters that were none.
     """
     config = options.load_config(ctx).config
-    if not inputs and not bluezone:
+    if not inputs and not bluezone and form != "graph":
         raise click.UsageError("name the key files to match, or a folder of them", ctx)
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
@@ -99,6 +98,7 @@ class _Files:
     def __init__(
         self, sources: Sequence[Source], trusted: Sequence[VerifyKey], now: float, *, allow_unsigned: bool
     ) -> None:
+        self.named = len(sources)
         self.reading = match_files.Reading(
             sources, lambda source: match_files.read(source, trusted, now, allow_unsigned=allow_unsigned)
         )
@@ -126,19 +126,22 @@ class _Files:
 
 def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | None, form: str | None) -> Result:
     """Match, and show what was found in the form asked for."""
-    from bzd.cli import match_data, match_graph, match_text  # noqa: PLC0415  see above
+    from bzd.cli import match_data, match_graph, match_owners, match_text  # noqa: PLC0415  see above
     from bzd.cli.match_result import Result  # noqa: PLC0415  see above
+    from bzd.matching.configured import configured_joining  # noqa: PLC0415  see above
     from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
     from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
     from bzd.matching.rules import assess, daily_summaries, load_rule  # noqa: PLC0415  see above
 
     name, of = rule_name or config.match.rule, config.match
-    rule, joining = load_rule(name), _joining(config)
+    rule, joining = load_rule(name), configured_joining(config)
     with reading.open_stores(ctx) as stores:
         heard = _by_label(stores)
-        owners = _owners(stores) if form == "graph" else {}
+        owned = match_owners.owners(stores) if form == "graph" else None
         stores.warn()
     matcher = Matcher(heard, tolerance_s=of.tolerance_s)
+    if owned is not None and not files.named:
+        matcher.match(owned.keys)
     files.feed(matcher)
     found = encounters(matcher.hits(), joining)
     result = Result(
@@ -153,8 +156,8 @@ def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | Non
         days=daily_summaries(found, rule, day_offset_s=of.day_offset_s),
         withdrawn=encounters(matcher.withdrawn(), joining),
     )
-    if form == "graph":
-        match_graph.write(result, owners, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
+    if owned is not None:
+        match_graph.write(result, owned.labels, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
     elif form:
         match_data.write(form, result)
     else:
@@ -162,24 +165,6 @@ def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | Non
         return result
     match_text.tell(result)
     return result
-
-
-def _joining(config: Config) -> Joining:
-    """How contacts become encounters under this configuration.
-
-    Raises:
-        ConfigError: if the calibration cannot be read, or does not know the model.
-    """
-    from bzd.matching.calibration import find, read_calibration  # noqa: PLC0415  see above
-    from bzd.matching.encounters import Joining  # noqa: PLC0415  see above
-
-    of, correction = config.match, config.match.rssi_correction_db
-    if of.calibration:
-        row = find(read_calibration(Path(of.calibration)), model=of.model) if of.model else None
-        if row is None:
-            raise ConfigError(f"{of.calibration} has no model {of.model!r}", "match.model names one that it has")
-        correction += row.rssi_correction
-    return Joining(config.proximity, config.ranging, config.scan.period_s, correction, of.path_loss_1m_db)
 
 
 def _by_label(stores: Reading) -> dict[str, list[Contact]]:
@@ -193,16 +178,3 @@ def _by_label(stores: Reading) -> dict[str, list[Contact]]:
     for label, contact in stores.contacts(Selection()):
         heard[label].append(contact)
     return heard
-
-
-def _owners(stores: Reading) -> dict[tuple[str, bytes], str]:
-    """Whose keys they are, as far as the identities open own keys."""
-    found: dict[tuple[str, bytes], str] = {}
-    for reader in stores.readers:
-        try:
-            own = list(reader.keys())
-        except IdentityError:
-            output.warning(f"{reader.label}: its own keys are sealed to others, so that it can be no case by name")
-            continue
-        found.update(((key.protocol, key.key), reader.label) for key in own)
-    return found

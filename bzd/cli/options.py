@@ -138,7 +138,7 @@ states_option = _shared(
     multiple=True,
     type=PATH,
     metavar="DIR|FILE",
-    help="State directory or exported store, as an argument is. Repeatable.",
+    help="State directory, exported store, or folder of .bzd files. Repeatable.",
 )
 """`--state DIR|FILE`, several times, for commands that read; ask with `state_paths`."""
 
@@ -197,9 +197,9 @@ def load_config(ctx: click.Context) -> LoadedConfig:
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
-    from bzd import config  # noqa: PLC0415  see above
+    from bzd import board, config  # noqa: PLC0415  see above
 
-    return config.load(config_path(ctx), session(ctx).overrides)
+    return config.load(config_path(ctx), session(ctx).overrides, model=board.model())
 
 
 def check_given(ctx: click.Context) -> None:
@@ -216,17 +216,26 @@ def check_given(ctx: click.Context) -> None:
 
 
 def config_path(ctx: click.Context) -> Path | None:
-    """The configuration file: `--config`, `$BZD_CONFIG`, `/etc/bzd/bzd.toml` or the user's, the first that there is."""
+    """The configuration file, or None: `--config`, `$BZD_CONFIG`, that of a service of systemd's, else the user's.
+
+    A service looks in `$CONFIGURATION_DIRECTORY` alone (systemd.exec(5), ConfigurationDirectory=), everybody else takes
+    `/etc/bzd/bzd.toml` or the user's own, the first that there is.
+    """
     if given := session(ctx).config:
         return given
     if named := os.environ.get("BZD_CONFIG"):
         return Path(named)
-    if os.path.exists(SYSTEM_CONFIG):  # noqa: PTH110  Path.exists raises where the folder may not be entered
-        return SYSTEM_CONFIG
-    import platformdirs  # noqa: PLC0415  not needed on a badge, and 25 ms of start-up
+    if named := os.environ.get("CONFIGURATION_DIRECTORY", "").partition(":")[0]:
+        return _if_there(Path(named) / "bzd.toml")
+    if found := _if_there(SYSTEM_CONFIG):
+        return found
+    import platformdirs  # noqa: PLC0415  not needed on a badge: 25 ms of start-up, 1 MB of memory
 
-    own = platformdirs.user_config_path("bzd") / "bzd.toml"
-    return own if os.path.exists(own) else None  # noqa: PTH110  as above
+    return _if_there(platformdirs.user_config_path("bzd") / "bzd.toml")
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if os.path.exists(path) else None  # noqa: PTH110  Path.exists raises where the folder may not be entered
 
 
 def explicit_state(ctx: click.Context) -> Path | None:
@@ -253,9 +262,18 @@ def state_dir(ctx: click.Context) -> Path:
 
 
 def state_paths(ctx: click.Context) -> tuple[Path, ...]:
-    """State directories and exported stores to read, in the order given; else the one of `state_dir`."""
+    """State directories and exported stores to read, in the order given; else the one of `state_dir`.
+
+    A folder of exported stores, which is no state directory, stands for those in it.
+
+    Raises:
+        StateError: if a folder cannot be read.
+    """
+    from bzd.store.state import stores_in  # noqa: PLC0415  cryptography takes 40 ms to load, which reading needs anyway
+
     given = session(ctx)
-    return (*given.states, *given.stores) or (_default_state(),)
+    named = [found for path in (*given.states, *given.stores) for found in stores_in(path) or [path]]
+    return tuple(named) or (_default_state(),)
 
 
 def _default_state() -> Path:

@@ -4,17 +4,22 @@
     service         from start to SIGTERM: store, signals, systemd, reloading, status files
     badge           radio, pipeline and store put together; one tick a second drives it
     keeper          contacts, also those in progress, own keys and clock anchors into the store
+    retiring        ends a daily key that is going to be exported
+    recipients      whom it seals to, and telling when that changes
     retention       deletes what is old, by a clock that can be believed
     timekeeping     what sightings are dated by, and what happens when the clock is set
     synchronised    asks whether the clock is right
     neighbours      who is near now, without saying who
     report          status and metrics
+    pausing         the wearer's silence, which outlives a reboot
     runtime         the files in /run/bzd
+    one_openssl     keeps a second copy of OpenSSL out of the memory
     notify          systemd's readiness and watchdog
     journal         logging
 
 What the command line wants of a running daemon are rows in the store (`bzd.store.requests`), answered within 5 s:
-`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key) and `retire-key` (a new daily key).
+`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key) and `retire-key [WORD]`, which is
+answered once the daily key is off the air.
 
 Time
 ----
@@ -27,4 +32,10 @@ What is kept when
 -----------------
 Contacts in progress are written every 50 s and on SIGTERM; a contact that did not change is not written again. Own
 daily keys are sealed before anything of them goes on air. A power cut loses at most the last minute.
+
+Memory
+------
+Measured with `tests/bench/bench_memory.py`: 37.4 MiB resident with Python 3.11 and 38.4 with 3.13 (x86-64, nobody
+near), of which 20.4 and 20.8 are its own and the rest pages of libraries. An empty Python has 8.6 of it, asyncio 6.7,
+`cryptography` 6.6, the two D-Bus libraries with bleak 4.7, click and the command line 2.8, bzd's own modules some 3.4.
 """

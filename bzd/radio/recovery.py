@@ -8,7 +8,7 @@ from random import Random
 
 FIRST_RETRY_S = 0.5
 """SignalK measured that a restarted bluetoothd takes a scan again after half a second."""
-QUICK_RETRY_S = 4.0
+QUICK_RETRY_S = 3.0
 """Longest wait in the first minutes, so that the radio is back within 5 s of the cause being gone."""
 PATIENT_AFTER_S = 120.0
 """What did not mend itself by then (a kernel that refuses for ever) is tried more and more rarely."""
@@ -45,6 +45,30 @@ class Backoff:
     def wait_s(self, now: float) -> float:
         """Seconds until the next try."""
         return max(0.0, self._next - now)
+
+
+class Patience:
+    """How long something is borne before it is acted on: each time twice as long as before.
+
+    Args:
+        first_s: at first.
+        longest_s: at most.
+
+    Attributes:
+        limit_s: how long it is borne now.
+    """
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first, self._longest = first_s, longest_s
+        self.limit_s = first_s
+
+    def spent(self) -> None:
+        """It was acted on."""
+        self.limit_s = min(self.limit_s * 2, self._longest)
+
+    def reset(self) -> None:
+        """All is well again."""
+        self.limit_s = self._first
 
 
 class DutyCycle:

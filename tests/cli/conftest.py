@@ -63,7 +63,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No state, configuration, or time zone of whoever runs the tests; a home of their own."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    for name in ("BZD_STATE", "BZD_CONFIG", "BZD_DEBUG", "STATE_DIRECTORY", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+    systemd = ("STATE_DIRECTORY", "CONFIGURATION_DIRECTORY")
+    for name in ("BZD_STATE", "BZD_CONFIG", "BZD_DEBUG", *systemd, "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("bzd.cli.options.SYSTEM_STATE", tmp_path / "no-system-state")

@@ -14,6 +14,7 @@ from bzd.clock import Clock
 from bzd.config import Config
 from bzd.daemon.badge import Badge, Surroundings
 from bzd.daemon.keeper import Keeper
+from bzd.daemon.pausing import Pausing
 from bzd.daemon.retention import Retention
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.model import Advertisement, Contact, DailyKey, Identifier
@@ -86,6 +87,9 @@ class BenchRadio:
     def rotate(self) -> None:
         """Another payload."""
         self._renew.set()
+
+    def reconsider(self) -> None:
+        """Nothing was ever found of this radio."""
 
     def hear(self, rssi: int = -60, number: int = 1) -> None:
         """Hear badge so-and-so now."""
@@ -183,7 +187,7 @@ def bench(state: Path, identity: Identity, tmp_path: Path, clock: HandClock) -> 
             time = TimeKeeper(clock, synchronised=clock.right)
             keeper = Keeper(appender, time, config.proximity.max_contacts_per_hour)
             (tmp_path / "run").mkdir(exist_ok=True)
-            around = Surroundings(clock, synchronised, make_radio, tmp_path / "run")
+            around = Surroundings(clock, synchronised, make_radio, Pausing(state, tmp_path / "run", time))
             badge = Badge(config, around, time, keeper, Retention(state, keeper, time))
             return Bench(badge, clock, time, keeper, appender, state, identity, made)
 

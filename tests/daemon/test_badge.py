@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from bzd.config import Config, ProximityConfig
-from bzd.daemon.badge import PAUSE_MAX_S
+from bzd.daemon.pausing import PAUSE_MAX_S
+from bzd.errors import DiskFullError
 from bzd.store import open_appender
+from bzd.store.requests import RETIRED
 
 NOON = 1_606_046_400.0
 Scenario = Callable[[Any], Coroutine[Any, Any, None]]
@@ -81,6 +83,23 @@ def test_started_in_1970_and_set_right_an_hour_later(play: Any, clock: Any) -> N
     assert (first.start, first.duration_s) == (NOON - 3600 + 5, 295.0)
     assert (second.start, second.duration_s) == (NOON - 1500 + 5, 2095.0)
     assert bench.badge.pipeline.tracker.counts.clock_steps_back == 0
+
+
+def test_set_right_after_midnight(play: Any, clock: Any) -> None:
+    """A meeting of which nobody knew that midnight was in it is two contacts in the end, each of its own day."""
+    clock.wall, clock.boot, clock.right = 10.0, 10.0, False
+    midnight = NOON + 43200
+
+    async def scenario(bench: Any) -> None:
+        await bench.go(300, near=True)
+        assert [contact.synced for contact in bench.contacts()] == [False]
+        clock.wall, clock.right = midnight + 200, True
+        await bench.go(100, near=True)
+
+    before, after = play(scenario).contacts()
+    assert (before.start, before.end, before.duration_s) == (midnight - 95, midnight, 95.0)
+    assert (after.start, after.end, after.duration_s) == (midnight, midnight + 300, 300.0)
+    assert before.sightings + after.sightings == 80
 
 
 def test_the_key_of_1970_is_not_published_and_no_interval_is_used_twice(play: Any, clock: Any) -> None:
@@ -204,6 +223,27 @@ def test_a_pause_outlives_the_process_but_not_the_wearers_word(bench: Any) -> No
     asyncio.run(scenario())
 
 
+def test_a_pause_that_the_card_cannot_keep_is_told(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The badge is silent all the same; the answer and the status say what a reboot would do, until it is kept."""
+
+    async def scenario(bench: Any) -> None:
+        def full(*_: Any) -> None:
+            raise DiskFullError("cannot write the card: no space left")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("bzd.daemon.pausing.write_new", full)
+            words = "but the pause ends with the next reboot: cannot write the card: no space left"
+            assert bench.badge.pause(float("inf")) == f"paused until resumed, {words}"
+            await bench.go(60)
+            assert "ends with the next reboot" in bench.badge.troubles.present["pause"]
+            assert not bench.radio.state.advertising
+        await bench.go(60)
+        assert bench.badge.troubles.present == {}
+        assert bench.badge.resume() == "resumed"
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("verb", "answer"),
     [
@@ -214,7 +254,8 @@ def test_a_pause_outlives_the_process_but_not_the_wearers_word(bench: Any) -> No
         (f"pause {PAUSE_MAX_S + 1}", f"cannot pause for {PAUSE_MAX_S + 1}"),
         ("resume", "it was not paused"),
         ("end-segment", "ended; what comes next has a new key"),
-        ("retire-key", "retired; a new daily key is in use"),
+        ("retire-key", RETIRED),
+        ("retire-key 7f", RETIRED),
         ("", "this version does not know "),
         ("dance", "this version does not know dance"),
     ],
@@ -297,7 +338,6 @@ def _advertisement(time: float, data: bytes) -> Any:
 
 def test_a_store_that_cannot_be_written_loses_nothing(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the disk is full contacts wait, the trouble is shown; when there is room they are stored."""
-    from bzd.errors import DiskFullError  # noqa: PLC0415  only here
 
     async def scenario(bench: Any) -> None:
         commit = bench.appender.commit
