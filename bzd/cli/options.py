@@ -178,6 +178,25 @@ def identity_options(command: F) -> F:
     )(command)
 
 
+def recipient_options(*, contacts: str, keys: str) -> Callable[[F], F]:
+    """`--recipient FILE` and `--key-recipient FILE`, several times: arguments `recipients` and `key_recipients`.
+
+    Args:
+        contacts: help of the first, to whom a store's contacts are sealed.
+        keys: help of the second, to whom its own keys are.
+    """
+
+    def add(command: F) -> F:
+        for name, help_text in (("key-recipient", keys), ("recipient", contacts)):
+            plural = name.replace("-", "_") + "s"
+            command = click.option(f"--{name}", plural, type=PATH, multiple=True, metavar="FILE", help=help_text)(
+                command
+            )
+        return command
+
+    return add
+
+
 def config_options(command: F) -> F:
     """`--config FILE` and `--set section.key=value`; ask with `load_config`."""
     command = _shared(
