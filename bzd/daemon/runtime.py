@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files in /run/bzd: how the badge is, for `bzd status`, and until when it is paused. In memory, gone at reboot.
+"""The files in /run/bzd: how the badge is, for `bzd status`, whether there is a warning, and until when it is paused.
 
-`status.json` may be read by the group `bzd`; it holds nobody's ID. `paused` survives a restart of the service, so that
-a badge that its wearer silenced does not speak again because it was updated.
+They lie in memory and are gone at reboot. `status.json` may be read by the group `bzd`; it holds nobody's ID. So may
+`warning`, which says that there is one and nothing else. `paused` survives a restart of the service, so that a badge
+that its wearer silenced does not speak again because it was updated.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ SYSTEM_RUNTIME = Path("/run/bzd")
 """What systemd makes of RuntimeDirectory=bzd (systemd.exec(5))."""
 STATUS_FILE = "status.json"
 """How the badge is."""
+WARNING_FILE = "warning"
+"""There while there is a warning, for the group and for whatever lights a lamp; it does not say what it is about."""
+WARNING_TEXT = "there is a warning; `sudo bzd status` shows it\n"
+"""What that file says."""
 PAUSE_FILE = "paused"
 """Until when it is paused, as CLOCK_BOOTTIME in seconds; `inf` until it is resumed."""
 _MODE = 0o640

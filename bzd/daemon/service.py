@@ -22,6 +22,7 @@ from bzd.daemon.notify import Notifier
 from bzd.daemon.retention import Retention
 from bzd.daemon.synchronised import Synchronised
 from bzd.daemon.timekeeping import TimeKeeper
+from bzd.daemon.warnings import Warnings
 from bzd.errors import BzdError
 from bzd.store import Appender, open_appender
 from bzd.store import state as layout
@@ -101,6 +102,7 @@ class Service:
         self._config_error: str | None = None
         self._started = setting.clock.boottime()
         self._file_troubles: set[str] = set()
+        self._warnings: Warnings  # made together with the badge
         self._stalled = False
 
     async def run(self) -> None:
@@ -120,6 +122,7 @@ class Service:
                 await self._turn(badge, keeping)
         finally:
             self._setting.notifier.stopping()
+            await self._warnings.stop()
             await badge.stop()
             self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
         _log.info("stopped; everything is stored")
@@ -143,6 +146,7 @@ class Service:
         keeper = Keeper(self._appender, keeping, self._config.proximity.max_contacts_per_hour)
         self._go_on_counting(keeper, keeping)
         around = Surroundings(setting.clock, synchronised, setting.make_radio, self._prepared_runtime())
+        self._warnings = Warnings(setting.state, around.runtime, keeping, self._config)
         return Badge(self._config, around, keeping, keeper, Retention(setting.state, keeper, keeping)), keeping
 
     def _prepared_runtime(self) -> Path | None:
@@ -172,6 +176,7 @@ class Service:
             self._reload = False
             await self._apply(badge)
         await badge.tick()
+        self._warnings.tick()
         if badge.failed is not None:
             raise BzdError(f"the radio failed: {badge.failed}", "report this; systemd starts the service again")
         self._tell(badge, keeping)
@@ -193,6 +198,7 @@ class Service:
         else:
             self._config_error = None
             await badge.apply(config)
+            self._warnings.configure(config)
             _log.info("configuration read again")
         self._compare_recipients(badge)
         self._setting.notifier.ready(report.words(badge))
@@ -247,7 +253,8 @@ class Service:
         self._stalled = stalled_s >= RADIO_STALLED_S
 
     def _status(self, badge: Badge, keeping: TimeKeeper) -> dict[str, Any]:
-        return report.status(badge, keeping, self._setting.state, self._started, self._config_error)
+        found = report.status(badge, keeping, self._setting.state, self._started, self._config_error)
+        return found | {"matching": self._warnings.status()}
 
     def _write_status(self, found: dict[str, Any]) -> None:
         if self._setting.runtime is not None:
