@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_files, match_progress, options, output, reading
+from bzd.cli import match_batches, match_files, match_progress, options, reading
 from bzd.cli.match_files import Source
 from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
-from bzd.errors import IdentityError
 from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
@@ -30,6 +29,7 @@ HIGH, LOW = 10, 11
         "bzd match today.zip --verify-key ha.pub",
         "bzd match keys/ --verify-key ha.pub --state ward3-01.bzd --state ward3-02.bzd --identity admin.key --json",
         "bzd match --list today.zip --verify-key ha.pub",
+        "bzd match --graph --state cases --identity ha-store.key",
     )
 )
 @click.argument("inputs", nargs=-1, type=options.PATH, metavar="[FILE|FOLDER]...")
@@ -48,7 +48,7 @@ HIGH, LOW = 10, 11
 @options.form_options(
     json="One JSON object.",
     jsonl="JSON Lines, one encounter a line.",
-    graph="CSV: which case was near which badge. With --rule: only where it is met.",
+    graph="CSV: which case was near which badge; without FILE the badges are the cases. With --rule: only where met.",
 )
 @options.states_option
 @options.identity_options
@@ -74,18 +74,18 @@ def match(  # noqa: PLR0913  one argument an option
     encounters that were none.
     """
     config = options.load_config(ctx).config
-    if not inputs and not bluezone:
+    if not inputs and not bluezone and form != "graph":
         raise click.UsageError("name the key files to match, or a folder of them", ctx)
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
     sources = match_files.named(inputs, bluezone)
-    trusted = match_files.trusted(verify or config.match.verify_keys)
+    trusted, now = match_files.trusted(verify or config.match.verify_keys), options.session(ctx).clock.now()
     if listing:
         from bzd.cli import match_list  # noqa: PLC0415  see above
 
-        match_list.show(sources, trusted, form)
+        match_list.show(sources, trusted, now, form)
         return
-    files = _Files(sources, trusted, allow_unsigned=allow_unsigned)
+    files = _Files(sources, trusted, now, allow_unsigned=allow_unsigned)
     result = _run(ctx, files, config, rule, form)
     files.reading.require_all()
     if exit_code:
@@ -95,9 +95,12 @@ def match(  # noqa: PLR0913  one argument an option
 class _Files:
     """The key files of this command line, tried one after the other."""
 
-    def __init__(self, sources: Sequence[Source], trusted: Sequence[VerifyKey], *, allow_unsigned: bool) -> None:
+    def __init__(
+        self, sources: Sequence[Source], trusted: Sequence[VerifyKey], now: float, *, allow_unsigned: bool
+    ) -> None:
+        self.named = len(sources)
         self.reading = match_files.Reading(
-            sources, lambda source: match_files.read(source, trusted, allow_unsigned=allow_unsigned)
+            sources, lambda source: match_files.read(source, trusted, now, allow_unsigned=allow_unsigned)
         )
 
     def feed(self, matcher: Matcher) -> None:
@@ -107,20 +110,23 @@ class _Files:
             InputError: if none of the files could be read.
         """
         seen: set[bytes] = set()
+        batches = match_batches.Batches()
         with match_progress.shown() as start:
             for file in self.reading:
-                if file.sha256 in seen:
-                    continue
-                seen.add(file.sha256)
-                for reason, number in sorted(file.skipped.items()):
-                    output.warning(f"{file.name}: {number} left out: {reason}")
-                matcher.match(file.keys, file.revised, progress=start(file.name, len(file.keys) + len(file.revised)))
+                if file.sha256 not in seen:
+                    seen.add(file.sha256)
+                    batches.add(file)
+                    match_files.tell_skipped(file)
+                    told = start(file.name, len(file.keys) + len(file.revised))
+                    matcher.match(file.keys, file.revised, progress=told)
+                del file  # the next one is read now, and both would be in memory
         self.reading.require_some()
+        batches.tell_missing()
 
 
 def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | None, form: str | None) -> Result:
     """Match, and show what was found in the form asked for."""
-    from bzd.cli import match_data, match_graph, match_text  # noqa: PLC0415  see above
+    from bzd.cli import match_data, match_graph, match_owners, match_text  # noqa: PLC0415  see above
     from bzd.cli.match_result import Result  # noqa: PLC0415  see above
     from bzd.matching.configured import configured_joining  # noqa: PLC0415  see above
     from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
@@ -131,9 +137,11 @@ def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | Non
     rule, joining = load_rule(name), configured_joining(config)
     with reading.open_stores(ctx) as stores:
         heard = _by_label(stores)
-        owners = _owners(stores) if form == "graph" else {}
+        owned = match_owners.owners(stores) if form == "graph" else None
         stores.warn()
     matcher = Matcher(heard, tolerance_s=of.tolerance_s)
+    if owned is not None and not files.named:
+        matcher.match(owned.keys)
     files.feed(matcher)
     found = encounters(matcher.hits(), joining)
     result = Result(
@@ -148,8 +156,8 @@ def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | Non
         days=daily_summaries(found, rule, day_offset_s=of.day_offset_s),
         withdrawn=encounters(matcher.withdrawn(), joining),
     )
-    if form == "graph":
-        match_graph.write(result, owners, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
+    if owned is not None:
+        match_graph.write(result, owned.labels, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
     elif form:
         match_data.write(form, result)
     else:
@@ -170,16 +178,3 @@ def _by_label(stores: Reading) -> dict[str, list[Contact]]:
     for label, contact in stores.contacts(Selection()):
         heard[label].append(contact)
     return heard
-
-
-def _owners(stores: Reading) -> dict[tuple[str, bytes], str]:
-    """Whose keys they are, as far as the identities open own keys."""
-    found: dict[tuple[str, bytes], str] = {}
-    for reader in stores.readers:
-        try:
-            own = list(reader.keys())
-        except IdentityError:
-            output.warning(f"{reader.label}: its own keys are sealed to others, so that it can be no case by name")
-            continue
-        found.update(((key.protocol, key.key), reader.label) for key in own)
-    return found

@@ -33,6 +33,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -45,6 +46,7 @@ from bzd import memory
 from bzd.errors import BusyError, BzdError, InputError
 from bzd.matching.configured import configured
 from bzd.matching.kept import Kept, Taken, open_kept
+from bzd.matching.parallel import Progress
 from bzd.store import state as layout
 
 MEMORY_BYTES = 320 << 20
@@ -63,9 +65,9 @@ _LONGEST = 300
 
 def main() -> None:
     """Do what the request on stdin asks for."""
-    stay_small()
+    rest = not stay_small()
     try:
-        for said in _run(json.load(sys.stdin)):
+        for said in _run(json.load(sys.stdin), _Rest() if rest else None):
             _say(said)
     except BusyError:
         _say({"busy": True})
@@ -81,16 +83,35 @@ def _say(said: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def stay_small() -> None:
-    """Die with the daemon, keep what is secret out of swap, and let everything else go first; as far as that goes."""
+def stay_small() -> bool:
+    """Die with the daemon, keep what is secret out of swap, and let everything else go first; as far as that goes.
+
+    Returns:
+        whether everything else does go first; the sandbox of the service lets nobody set a priority.
+    """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_FIRST, encoding="ascii")
-    with suppress(OSError):
-        os.nice(_NICEST)
     memory.lock()
     _limit_memory(MEMORY_BYTES)
+    try:
+        os.nice(_NICEST)
+    except OSError:
+        return False
+    return True
+
+
+class _Rest:
+    """Rests as long as it took, each time that some keys are done."""
+
+    def __init__(self) -> None:
+        self._worked = time.process_time()
+
+    def __call__(self, _: int) -> None:
+        worked = time.process_time()
+        time.sleep(worked - self._worked)
+        self._worked = worked
 
 
 def _limit_memory(most: int) -> None:
@@ -98,7 +119,7 @@ def _limit_memory(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, MEMORY_BYTES + _LAST_WORDS))
 
 
-def _run(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _run(request: Mapping[str, Any], progress: Progress | None) -> Iterator[Mapping[str, Any]]:
     state = Path(request["state"])
     how = replace(configured(configuration.of(request["config"], "the daemon")), processes=1)
     identities = layout.load_identities(state)
@@ -107,7 +128,7 @@ def _run(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for name in request["names"]:
             yield {"at": name}
             try:
-                said = _file(kept, Path(request["folder"], name), request["now"])
+                said = _file(kept, Path(request["folder"], name), request["now"], progress)
             except MemoryError:
                 # Much of what it took is not given back to others of this process.
                 _limit_memory(MEMORY_BYTES + _LAST_WORDS)
@@ -120,9 +141,9 @@ def _run(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield {"done": True}
 
 
-def _file(kept: Kept, path: Path, now: float) -> Mapping[str, Any]:
+def _file(kept: Kept, path: Path, now: float, progress: Progress | None) -> Mapping[str, Any]:
     try:
-        taken = kept.take(path)
+        taken = kept.take(path, progress=progress)
     except InputError as error:
         # The daemon says which file it is.
         return {"refused": path.name, "why": _short(str(error).replace(str(path), "it"))}

@@ -19,6 +19,7 @@ from bzd.daemon import report, runtime
 from bzd.daemon.badge import Badge, MakeRadio, Surroundings
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.notify import Notifier
+from bzd.daemon.pausing import Pausing
 from bzd.daemon.retention import Retention
 from bzd.daemon.synchronised import Synchronised
 from bzd.daemon.timekeeping import TimeKeeper
@@ -145,8 +146,10 @@ class Service:
             _log.warning("the clock is not known to be right; contacts are dated once it is")
         keeper = Keeper(self._appender, keeping, self._config.proximity.max_contacts_per_hour)
         self._go_on_counting(keeper, keeping)
-        around = Surroundings(setting.clock, synchronised, setting.make_radio, self._prepared_runtime())
-        self._warnings = Warnings(setting.state, around.runtime, keeping, self._config)
+        runtime_folder = self._prepared_runtime()
+        self._warnings = Warnings(setting.state, runtime_folder, keeping, self._config)
+        pausing = Pausing(setting.state, runtime_folder, keeping)
+        around = Surroundings(setting.clock, synchronised, setting.make_radio, pausing)
         return Badge(self._config, around, keeping, keeper, Retention(setting.state, keeper, keeping)), keeping
 
     def _prepared_runtime(self) -> Path | None:
@@ -166,7 +169,7 @@ class Service:
         end = loop.time() + BUS_WAIT_S
         while loop.time() < end and not self._stopping and badge.failed is None:
             state = badge.radio.state
-            if state.advertising or state.troubles or badge.paused_until is not None:
+            if state.advertising or state.troubles or badge.paused:
                 return
             await asyncio.sleep(0.05)
 

@@ -12,13 +12,13 @@ it hit; a file made to harm whoever opens it does no more than be refused.
 What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key;
 for each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the
 number and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public
-keys; when the files were last written. The log beside the store (`-wal`) also holds the last few MB that were written,
-flush by flush, so that it tells how many contacts were in progress at each, and for how long, since the log began. All
-that tells how much was heard on which day, how often the daemon was started and how many key files a badge that
-matches by itself has read when, and nothing of who was met or where. Nor does it tell whether one of them was a case:
-each time that something is kept of matching, that is written anew for every day that there are contacts of, one row for
-up to five cases met that day and one also for none.
-Where the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
+keys; that and until when the wearer has paused the badge; when the files were last written. The log beside the store
+(`-wal`) also holds the last few MB that were written, flush by flush, so that it tells how many contacts were in
+progress at each, and for how long, since the log began. All that tells how much was heard on which day, how often the
+daemon was started and how many key files a badge that matches by itself has read when, and nothing of who was met or
+where. Nor does it tell whether one of them was a case: each time that something is kept of matching, that is written
+anew for every day that there are contacts of, one row for up to five cases met that day and one also for none. Where
+the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
 
 What nobody promises:
 
@@ -110,7 +110,8 @@ version or kind it does not know.
                             at  86  u32 head, u16 part, u8 number of scan instances, 1 to 24
                             at  93  scan instances of 13 bytes: u32 offset_s in ms, u32 seconds in ms, u16 sightings
                                     (65535: so many or more), i16 mean RSSI in 1/8 dB, i8 strongest RSSI in dBm
-    kind 2, daily key:      short string of 16, protocol; short string of 64, key; i64 start; i64 end
+    kind 2, daily key:      short string of 16, protocol; short string of 64, key; i64 start; i64 end (a key that is
+                            there twice with one start was ended early: the earlier end holds)
     kind 3, clock anchor:   boot id (16 bytes), i64 CLOCK_BOOTTIME in ms, i64 wall clock, u8 whether it was right
     kind 4, label:          short string of 200, UTF-8; i64 when the store was made; signing_key of table store
     kind 5, signing key:    Ed25519 private key, 32 bytes

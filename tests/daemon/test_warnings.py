@@ -213,7 +213,8 @@ def test_it_costs_one_file_if_the_process_dies_of_it(
     badge.publish(MET[0], name="z.zip")
     die = (
         "from bzd.daemon import match_worker as w\nimport os\nfile = w._file\n"
-        "w._file = lambda kept, path, now: os.abort() if path.name == 'killer.zip' else file(kept, path, now)\nw.main()"
+        "w._file = lambda kept, path, *how: os.abort() if path.name == 'killer.zip' else file(kept, path, *how)\n"
+        "w.main()"
     )
     run = errand.run
     monkeypatch.setattr(errand, "run", lambda request, heard: run(request, heard, [sys.executable, "-c", die]))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -56,6 +57,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
     verdict = Verdict()
+    # Whoever ends this run ends its guest with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     needs.extend_path()
     if obstacle := needs.obstacle():
         print(f"skipped: {obstacle}")

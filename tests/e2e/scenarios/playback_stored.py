@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +31,8 @@ _CAPTURE_GAP_S = 0.5
 """Its silences of five minutes are cut to this, for the radio and for `bzd replay` alike; see `vhci.player.play`."""
 _NOON = 1_800_014_400.0
 """2027-01-15T12:00:00Z; a contact is cut at midnight, which the trace knows nothing of."""
+_STATUS_S = 3.0
+"""After so long what the badge says of itself holds all that was played."""
 _LATE_S = 0.5
 """By so much may a report be late on its way through an emulated machine."""
 _LOST = 0.01
@@ -50,54 +54,52 @@ class Logged(NamedTuple):
 
 async def run(bed: Bed) -> None:
     """Run it."""
-    trace = _FOLDER / "walk.jsonl"
-    walk.write(trace, _WALK_S)
+    walked, trace = _FOLDER / "walk.jsonl", _FOLDER / "trace.jsonl"
+    walk.write(walked, _WALK_S)
+    parts = [_from_noon(open_trace(str(walked)))]
+    if _CAPTURE.is_file():
+        parts.append(_hurried(_CAPTURE))
+    else:
+        bed.skip("a phone's capture is played", "no folder `shared` with captures beside the checkout")
+    _write(trace, heapq.merge(*parts, key=attrgetter("time")))
     await bed.start(1)
     with wall.put_right():
-        await _compare(bed, "a walk", trace)
-        if _CAPTURE.is_file():
-            _write(trace, _hurried(_CAPTURE))
-            await _compare(bed, "a phone's capture", trace)
-        else:
-            bed.skip("a phone's capture", "no folder `shared` with captures beside the checkout")
+        wall.serve(_NOON)
+        await _compare(bed, trace)
 
 
-async def _compare(bed: Bed, name: str, trace: Path) -> None:
-    wall.serve(_NOON)
+async def _compare(bed: Bed, trace: Path) -> None:
     badge = Daemon("badge", "hci0")
-    try:
-        await badge.start()
+    async with badge:
         played = await bed.radio("play", file=str(trace))
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(_STATUS_S)
         status = badge.status()
-    finally:
-        await badge.stop()
     unheard = set(played["unheard"])
     what = f"{len(unheard)} of {played['played']} were not, {played['too_long']} more are too long"
-    bed.check(f"{name}: the controller hears it", len(unheard) <= played["played"] * _UNHEARD, what)
+    bed.check("the controller hears it", len(unheard) <= played["played"] * _UNHEARD, what)
     heard = _FOLDER / "heard.jsonl"
     _write(heard, _without(trace, unheard))
     replayed = _printed(await bluez.run(BZD, "replay", "--jsonl", "--scan-period", "0", str(heard)))
     dropped = {reason: count for reason, count in status["dropped"].items() if count}
-    _judge(bed, name, _stored(badge), replayed, _LATE_S + played["late_s"], str(dropped or "nothing"))
+    _judge(bed, _stored(badge), replayed, _LATE_S + played["late_s"], str(dropped or "nothing"))
 
 
-def _judge(  # noqa: PLR0917  both sides, and what is said of them
-    bed: Bed, name: str, stored: Mapping[str, Logged], replayed: Mapping[str, Logged], limit_s: float, dropped: str
+def _judge(
+    bed: Bed, stored: Mapping[str, Logged], replayed: Mapping[str, Logged], limit_s: float, dropped: str
 ) -> None:
     same = stored.keys() == replayed.keys()
-    bed.check(f"{name}: the store has the contacts of `bzd replay`", same, f"{len(stored)}, replayed {len(replayed)}")
+    bed.check("the store has the contacts of `bzd replay`", same, f"{len(stored)}, replayed {len(replayed)}")
     if not same:
         return
     pairs = [(stored[key], replayed[key]) for key in replayed]
     lost = sum(other.sightings - kept.sightings for kept, other in pairs)
     total = sum(other.sightings for _, other in pairs)
     few = 0 <= lost <= total * _LOST and all(kept.sightings <= other.sightings for kept, other in pairs)
-    bed.check(f"{name}: and their sightings", few, f"BlueZ lost {lost} of {total}; bzd dropped {dropped}")
+    bed.check("and their sightings", few, f"BlueZ lost {lost} of {total}; bzd dropped {dropped}")
     whole = [(kept, other) for kept, other in pairs if kept.sightings == other.sightings]
-    bed.check(f"{name}: and the strongest of each", all(kept.rssi_max == other.rssi_max for kept, other in whole))
+    bed.check("and the strongest of each", all(kept.rssi_max == other.rssi_max for kept, other in whole))
     apart = max(max(abs(one - other) for one, other in zip(kept[:3], other[:3], strict=True)) for kept, other in whole)
-    bed.check(f"{name}: and their times", apart <= limit_s, f"{apart:.3f} s apart at most, {limit_s:.1f} allowed")
+    bed.check("and their times", apart <= limit_s, f"{apart:.3f} s apart at most, {limit_s:.1f} allowed")
 
 
 def _stored(badge: Daemon) -> dict[str, Logged]:
@@ -132,6 +134,14 @@ def _relative(contacts: Iterable[tuple[str, Logged]]) -> dict[str, Logged]:
 
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def _from_noon(trace: Iterable[Advertisement]) -> Iterator[Advertisement]:
+    """A trace that begins at noon."""
+    shift = None
+    for advertisement in trace:
+        shift = _NOON - advertisement.time if shift is None else shift
+        yield advertisement._replace(time=advertisement.time + shift)
 
 
 def _hurried(capture: Path) -> Iterator[Advertisement]:
