@@ -229,6 +229,11 @@ class MatchConfig:
         "", "CSV of device models with their RSSI corrections (`pydoc bzd.matching.calibration`); empty for none"
     )
     model: str = option("", "model of the badge in that CSV; its correction is added to rssi_correction_db")
+    feed_folder: str = option(
+        "/var/lib/bzd-feed",
+        "folder that key files are fetched into (`bzd-feed.service`); a badge with an identity of its own matches what "
+        "comes there and warns. Empty: it does not look",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +306,26 @@ def load(path: Path | None = None, overrides: Sequence[str] = (), *, model: str 
     if _TX_POWER not in origins and (power := board.tx_power(model)) is not None:
         values.setdefault("advertise", {})["tx_power_dbm"] = power.dbm
         origins[_TX_POWER] = f"default on a {model}: {power.source}"
+    return LoadedConfig(_made(values), origins)
+
+
+def of(values: Mapping[str, Mapping[str, Any]], origin: str) -> Config:
+    """The configuration with these values by section and key, such as `dataclasses.asdict` gives, and defaults.
+
+    Raises:
+        ConfigError: naming the origin, the key and the nearest known key.
+    """
+    return _made(
+        {
+            section: {key: _checked(section, key, value, origin) for key, value in of_section.items()}
+            for section, of_section in values.items()
+        }
+    )
+
+
+def _made(values: Mapping[str, Mapping[str, Any]]) -> Config:
     sections = {entry.name: _section_type(entry.name)(**values.get(entry.name, {})) for entry in fields(Config)}
-    return LoadedConfig(Config(**sections), origins)
+    return Config(**sections)
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -368,7 +391,7 @@ def _checked(section: str, key: str, value: Any, origin: str) -> Any:
 def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
     """A list of strings; one string stands for a list of one."""
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
         raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
     return tuple(values)
 
