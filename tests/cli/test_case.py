@@ -126,7 +126,7 @@ def test_every_command_that_reads_takes_the_folder(
 
 
 def test_what_it_says(bzd: Bzd, store: Callable[..., Path], export: Export, tmp_path: Path) -> None:
-    """Whose signing key, to be compared with what init printed, and whose identity opens it; the import says the same."""
+    """Whose signing key, to compare with what init printed, and whose identity opens it; the import says the same."""
     state = store(name="anna")
     mine = inspect(state).signing_fingerprint
     theirs = load_identity(tmp_path / "ha-store.key").fingerprint
