@@ -7,6 +7,7 @@ quote them. An unknown section or key is an error that names the nearest known o
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,18 +21,35 @@ _FILE_BYTES = 32768
 with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
 
 
-def option(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
+def option(  # noqa: PLR0913  what an option may be
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    like: str = "",
 ) -> Any:
-    """A dataclass field that is an option: its default, what it means with unit and source, its bounds or choices."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
+    """A dataclass field that is an option.
+
+    Args:
+        default: its value where nothing else is said, whose type is the option's.
+        doc: what it means, with unit and source.
+        low: least number, None without bounds.
+        high: greatest number.
+        choices: all texts that it may be; any without.
+        like: regular expression that a text has to match as a whole; any without.
+    """
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices, "like": like})
 
 
 @dataclass(frozen=True, slots=True)
 class RadioConfig:
     """`[radio]`: which radio."""
 
-    adapter: str = option("hci0", "the Bluetooth adapter, as bluetoothd names it")
+    adapter: str = option(
+        "hci0", "the Bluetooth adapter, as bluetoothd names it: hci and a number", like="hci[0-9]{1,5}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +369,9 @@ def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     choices = entry.metadata["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{origin}: {section}.{key} must be one of {', '.join(choices)}, not {value!r}")
+    like = entry.metadata["like"]
+    if like and not re.fullmatch(like, str(value), re.ASCII):
+        raise ConfigError(f"{origin}: {section}.{key} must look like {default!r}, not {value!r}")
     low, high = entry.metadata["low"], entry.metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")
