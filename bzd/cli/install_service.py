@@ -92,7 +92,7 @@ def install_service(  # noqa: PLR0913  one argument for each option
         installation.start(experimental=experimental)
     _tell_next(installation, now=now, experimental=experimental)
     if now and not no_radio_check:
-        _try_radio(installation)
+        try_radio(installation)
 
 
 def _check_usage(*, now: bool, uninstall: bool, delete_data: bool, keys: bool, more: tuple[Path, ...]) -> None:
@@ -128,7 +128,7 @@ def _tell_next(installation: Installation, *, now: bool, experimental: bool) -> 
         output.hint("to image the card for other badges, do so before: the store and its identity are made then")
 
 
-def _try_radio(installation: Installation) -> None:
+def try_radio(installation: Installation) -> None:
     """Have the verdict on this radio, for the badge that has just been started; that it cannot be had is no failure."""
     from bzd import config  # noqa: PLC0415  see above
     from bzd.cli import radio_trial  # noqa: PLC0415  see above
