@@ -29,7 +29,7 @@ What nobody promises:
   store, and seldom be noticed, and can seal a history of their own, since that takes public keys only. Whoever opens a
   store should know the fingerprint of its signing key from elsewhere.
 - *Erasure* reaches what the file system shows. Flash memory keeps overwritten pages as long as it likes, and so do
-  snapshots, backups, exported files and the copy in the temporary folder of an export to a stream that was killed:
+  snapshots, backups and exported files:
   purge them likewise. Inside the file, SQLite may leave a copy of a sealed record where it moved one between pages; it
   opens no more once its key is gone. Keys, all of one length and only ever appended, leave none: 10,465 deletions in
   any order left not a byte run of 24.
