@@ -65,7 +65,7 @@ def on_terminal(*words: object, dialogue: Sequence[tuple[str, str]] = (), column
 
 
 def read_until(terminal: int, text: str | None, press: str = "") -> str:
-    """Read until some text was shown, or with None until the terminal is closed; press a key as long as it is silent."""
+    """Read until some text was shown, or with None until the terminal is closed; press a key while it is silent."""
     shown, end = "", time.monotonic() + PATIENCE_S
     while text is None or text not in shown:
         ready, _, _ = select.select([terminal], [], [], PRESS_S if press else max(0.0, end - time.monotonic()))
