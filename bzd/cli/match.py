@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_files, match_progress, options, output, reading
+from bzd.cli import match_batches, match_files, match_progress, options, reading
 from bzd.cli.match_files import Source
 from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
@@ -79,13 +79,13 @@ def match(  # noqa: PLR0913  one argument an option
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
     sources = match_files.named(inputs, bluezone)
-    trusted = match_files.trusted(verify or config.match.verify_keys)
+    trusted, now = match_files.trusted(verify or config.match.verify_keys), options.session(ctx).clock.now()
     if listing:
         from bzd.cli import match_list  # noqa: PLC0415  see above
 
-        match_list.show(sources, trusted, form)
+        match_list.show(sources, trusted, now, form)
         return
-    files = _Files(sources, trusted, allow_unsigned=allow_unsigned)
+    files = _Files(sources, trusted, now, allow_unsigned=allow_unsigned)
     result = _run(ctx, files, config, rule, form)
     files.reading.require_all()
     if exit_code:
@@ -95,10 +95,12 @@ def match(  # noqa: PLR0913  one argument an option
 class _Files:
     """The key files of this command line, tried one after the other."""
 
-    def __init__(self, sources: Sequence[Source], trusted: Sequence[VerifyKey], *, allow_unsigned: bool) -> None:
+    def __init__(
+        self, sources: Sequence[Source], trusted: Sequence[VerifyKey], now: float, *, allow_unsigned: bool
+    ) -> None:
         self.named = len(sources)
         self.reading = match_files.Reading(
-            sources, lambda source: match_files.read(source, trusted, allow_unsigned=allow_unsigned)
+            sources, lambda source: match_files.read(source, trusted, now, allow_unsigned=allow_unsigned)
         )
 
     def feed(self, matcher: Matcher) -> None:
@@ -108,15 +110,18 @@ class _Files:
             InputError: if none of the files could be read.
         """
         seen: set[bytes] = set()
+        batches = match_batches.Batches()
         with match_progress.shown() as start:
             for file in self.reading:
-                if file.sha256 in seen:
-                    continue
-                seen.add(file.sha256)
-                for reason, number in sorted(file.skipped.items()):
-                    output.warning(f"{file.name}: {number} left out: {reason}")
-                matcher.match(file.keys, file.revised, progress=start(file.name, len(file.keys) + len(file.revised)))
+                if file.sha256 not in seen:
+                    seen.add(file.sha256)
+                    batches.add(file)
+                    match_files.tell_skipped(file)
+                    told = start(file.name, len(file.keys) + len(file.revised))
+                    matcher.match(file.keys, file.revised, progress=told)
+                del file  # the next one is read now, and both would be in memory
         self.reading.require_some()
+        batches.tell_missing()
 
 
 def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | None, form: str | None) -> Result:

@@ -104,6 +104,8 @@ def described(found: dict[str, Any]) -> Iterator[str]:
     yield f"clock      {_clock(clock)}"
     yield f"dropped    {_dropped(found['dropped'])}"
     yield f"running    bzd {found['version']}, for {_span(found['uptime_s'])}, process {found['pid']}"
+    if radio["mode"] and radio.get("verdict") is None:
+        yield "advice     nobody has looked whether this radio gives the badge away: `sudo bzd doctor --radio`"
     for text in problems(found):
         yield f"problem    {output.printable(text)}"
 

@@ -71,6 +71,10 @@ class LiveRadio(Protocol):
         """Replace the rolling ID now."""
         ...
 
+    def reconsider(self) -> None:
+        """Ask again what was found of this radio's privacy."""
+        ...
+
 
 MakeRadio = Callable[[Config, Broadcast, Callable[[Advertisement], None], Clock], LiveRadio]
 """Makes a radio that dates its reports by a clock and hands them to a sink."""
@@ -190,6 +194,7 @@ class Badge:
         """Go on under another configuration; contacts in progress end if it changes how they are heard."""
         if replace(config, store=self.config.store, metrics=self.config.metrics) == self.config:
             self.config = config
+            self.radio.reconsider()
             return
         self._drain(self._time.boottime())
         self.keeper.take(self.pipeline.tracker.finish())

@@ -53,6 +53,11 @@ class Installation:
         self._prefix = prefix
 
     @property
+    def state(self) -> Path:
+        """The service's state directory."""
+        return self._root / STATE
+
+    @property
     def has_store(self) -> bool:
         """Whether a sealed store was made already."""
         return os.path.exists(self._root / STATE / STORE_FILE)  # noqa: PTH110  exists raises where one may not look
