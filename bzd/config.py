@@ -169,7 +169,8 @@ class MetricsConfig:
 
     textfile: str = option(
         "",
-        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none",
+        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none. "
+        "The service may write to /run/bzd, and elsewhere what `ReadWritePaths=` in `systemctl edit bzd` opens",
     )
     social: bool = option(
         False,
