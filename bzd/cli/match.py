@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_files, match_progress, options, output, reading
+from bzd.cli import match_feed, match_files, match_progress, options, output, reading
 from bzd.cli.match_files import Source
 from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
@@ -31,6 +31,7 @@ HIGH, LOW = 10, 11
         "bzd match today.zip --verify-key ha.pub",
         "bzd match keys/ --verify-key ha.pub --state ward3-01.bzd --state ward3-02.bzd --identity admin.key --json",
         "bzd match --list today.zip --verify-key ha.pub",
+        "bzd match --feed https://keys.example.org/index.txt --verify-key ha.pub",
     )
 )
 @click.argument("inputs", nargs=-1, type=options.PATH, metavar="[FILE|FOLDER]...")
@@ -43,6 +44,11 @@ HIGH, LOW = 10, 11
     "--bluezone", type=options.PATH, multiple=True, metavar="FILE",
     help="Bluezone's case message (JSON; never signed). Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--feed", "feeds", multiple=True, metavar="URL",
+    help="Fetch key files: a .zip, or an index of them. Without any FILE, else those of match.feed. Repeatable.",
+)  # fmt: skip
+@click.option("--download", type=options.PATH, metavar="DIR", help="Only fetch the feeds, into DIR; no store.")
 @click.option("--list", "listing", is_flag=True, help="Show what is in the files and whether they verify; no store.")
 @click.option("--rule", metavar="NAME|FILE", help="When a day's risk is high; else match.rule.")
 @click.option("--exit-code", is_flag=True, help=f"Exit with {HIGH} for high risk, {LOW} for low, 0 for no encounter.")
@@ -62,6 +68,8 @@ def match(  # noqa: PLR0913  one argument an option
     verify: tuple[str, ...],
     allow_unsigned: bool,
     bluezone: tuple[Path, ...],
+    feeds: tuple[str, ...],
+    download: Path | None,
     listing: bool,
     rule: str | None,
     exit_code: bool,
@@ -69,26 +77,36 @@ def match(  # noqa: PLR0913  one argument an option
 ) -> None:
     """Find out from published keys who was near a case, when, how close and for how long.
 
-    FILE is a key file as health authorities publish it; a FOLDER stands for its .zip and .bin files. Nothing is
-    written and nothing leaves this machine. The rules are near (15 minutes within 2 m in a day), narrow-v1,
+    FILE is a key file as health authorities publish it; a FOLDER stands for its .zip and .bin files. Without --feed
+    nothing is written and nothing leaves this machine. The rules are near (15 minutes within 2 m in a day), narrow-v1,
     narrow-v2, wide, swisscovid, cwa, or a TOML file. IDs are not authenticated: somebody who relays them makes
     encounters that were none.
     """
     config = options.load_config(ctx).config
-    if not inputs and not bluezone:
-        raise click.UsageError("name the key files to match, or a folder of them", ctx)
+    feeds = feeds or (() if inputs or bluezone else config.match.feed)
+    if download is not None:
+        if inputs or bluezone or listing or form or exit_code:
+            raise click.UsageError("--download only fetches: it takes --feed, and nothing to match", ctx)
+        match_feed.download(ctx, feeds, download, config)
+        return
+    if not inputs and not bluezone and not feeds:
+        raise click.UsageError("name the key files to match, a folder of them, or a --feed", ctx)
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
     sources = match_files.named(inputs, bluezone)
     trusted = match_files.trusted(verify or config.match.verify_keys)
-    if listing:
-        from bzd.cli import match_list  # noqa: PLC0415  see above
+    if feeds and not allow_unsigned and not listing:
+        match_files.require_trust(trusted)
+    with match_feed.fetched(ctx, feeds, config) as fetched:
+        sources += [Source(path) for path in fetched]
+        if listing:
+            from bzd.cli import match_list  # noqa: PLC0415  see above
 
-        match_list.show(sources, trusted, form)
-        return
-    files = _Files(sources, trusted, allow_unsigned=allow_unsigned)
-    result = _run(ctx, files, config, rule, form)
-    files.reading.require_all()
+            match_list.show(sources, trusted, form)
+            return
+        files = _Files(sources, trusted, allow_unsigned=allow_unsigned)
+        result = _run(ctx, files, config, rule, form)
+        files.reading.require_all()
     if exit_code:
         ctx.exit((0, LOW, HIGH)[result.risk])
 

@@ -68,6 +68,18 @@ def trusted(texts: Iterable[str]) -> list[VerifyKey]:
     return [parse_verify_key(text) for text in texts]
 
 
+def require_trust(keys: Sequence[VerifyKey]) -> None:
+    """Refuse before anything is fetched what could not be verified afterwards.
+
+    Raises:
+        InputError: if there is no key.
+    """
+    from bzd.matching.keyfile import UNSIGNED_HINT  # noqa: PLC0415  see above
+
+    if not keys:
+        raise InputError("what a feed gives could not be verified: no key to verify it with", UNSIGNED_HINT)
+
+
 def read(source: Source, keys: Sequence[VerifyKey], *, allow_unsigned: bool) -> KeyFile:
     """Read and verify a file; a case message of Bluezone has no signature.
 

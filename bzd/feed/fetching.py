@@ -28,7 +28,7 @@ _PATIENCE = 5
 """Files of one feed that fail one after the other before the rest is left for next time."""
 
 Progress = Callable[[str, int, int], object]
-"""Told what a file is called, which of its feed it is, from 1, and how many there are."""
+"""Told of a feed which of its files, from 1, is asked for now, and how many there are."""
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Fetching:
             if time.monotonic() > end:
                 raise FeedError(f"{feed}: {len(archives) - number + 1} files are left for next time: it takes too long")
             self._folder.require_room()
-            self._progress(str(address), number, len(archives))
+            self._progress(str(feed), number, len(archives))
             try:
                 self._archive(connection, address)
                 failed = 0
