@@ -7,7 +7,6 @@ quote them. An unknown section or key is an error that names the nearest known o
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -367,5 +366,7 @@ def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    import difflib  # noqa: PLC0415  only where a name is wrong
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0)
     return f"; the nearest is {close[0]}" if close else ""

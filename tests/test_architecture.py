@@ -26,10 +26,13 @@ LAYERS = (
     ("bzd.store",),
     ("bzd.proximity",),
     ("bzd.protocols",),
-    ("bzd.model", "bzd.clock", "bzd.config", "bzd.errors", "bzd.memory"),
+    ("bzd.model", "bzd.clock", "bzd.config", "bzd.digest", "bzd.errors", "bzd.memory"),
 )
 """An import may only point down this list, or stay within a line of it. `bzd` itself is the version, for everybody."""
-PURE = ("bzd.protocols", "bzd.proximity", "bzd.pipeline", "bzd.store.records", "bzd.model")
+PURE = (
+    *("bzd.protocols", "bzd.proximity", "bzd.pipeline", "bzd.model", "bzd.matching.findings"),
+    *("bzd.store.records", "bzd.store.fields", "bzd.store.matched"),
+)
 IMPURE_IMPORTS = {
     *("aiofiles", "asyncio", "bleak", "dbus_next", "io", "logging", "multiprocessing", "os", "pathlib", "platform"),
     *("random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "subprocess", "sys"),

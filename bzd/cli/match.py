@@ -13,12 +13,11 @@ from bzd.cli import match_feed, match_files, match_progress, options, output, re
 from bzd.cli.match_files import Source
 from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
-from bzd.errors import ConfigError, IdentityError
+from bzd.errors import IdentityError
 from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
     from bzd.cli.match_result import Result
-    from bzd.matching.encounters import Joining
     from bzd.matching.matcher import Matcher
     from bzd.matching.signing import VerifyKey
 
@@ -141,12 +140,13 @@ def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | Non
     """Match, and show what was found in the form asked for."""
     from bzd.cli import match_data, match_graph, match_text  # noqa: PLC0415  see above
     from bzd.cli.match_result import Result  # noqa: PLC0415  see above
+    from bzd.matching.configured import configured_joining  # noqa: PLC0415  see above
     from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
     from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
     from bzd.matching.rules import assess, daily_summaries, load_rule  # noqa: PLC0415  see above
 
     name, of = rule_name or config.match.rule, config.match
-    rule, joining = load_rule(name), _joining(config)
+    rule, joining = load_rule(name), configured_joining(config)
     with reading.open_stores(ctx) as stores:
         heard = _by_label(stores)
         owners = _owners(stores) if form == "graph" else {}
@@ -175,24 +175,6 @@ def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | Non
         return result
     match_text.tell(result)
     return result
-
-
-def _joining(config: Config) -> Joining:
-    """How contacts become encounters under this configuration.
-
-    Raises:
-        ConfigError: if the calibration cannot be read, or does not know the model.
-    """
-    from bzd.matching.calibration import find, read_calibration  # noqa: PLC0415  see above
-    from bzd.matching.encounters import Joining  # noqa: PLC0415  see above
-
-    of, correction = config.match, config.match.rssi_correction_db
-    if of.calibration:
-        row = find(read_calibration(Path(of.calibration)), model=of.model) if of.model else None
-        if row is None:
-            raise ConfigError(f"{of.calibration} has no model {of.model!r}", "match.model names one that it has")
-        correction += row.rssi_correction
-    return Joining(config.proximity, config.ranging, config.scan.period_s, correction, of.path_loss_1m_db)
 
 
 def _by_label(stores: Reading) -> dict[str, list[Contact]]:

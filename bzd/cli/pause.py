@@ -16,7 +16,7 @@ from bzd.cli.times import Duration
 def pause(ctx: click.Context, seconds: float | None) -> None:
     """Take the running badge off the air: nothing is sent, nothing is logged, until `bzd resume`.
 
-    A restart of the service does not end it, a reboot does. The gap stays visible as a gap.
+    A restart or a reboot does not end it. The gap stays visible as a gap.
     """
     _ask(ctx, "pause" if seconds is None else f"pause {seconds:g}")
 

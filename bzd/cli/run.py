@@ -29,6 +29,9 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
 
     Is what the service runs. SIGHUP reads the configuration and the recipients again.
     """
+    from bzd.daemon import one_openssl  # noqa: PLC0415  before anything that imports asyncio
+
+    one_openssl.prepare()
     from bzd.daemon import journal, precautions, runtime  # noqa: PLC0415  see above
     from bzd.daemon.notify import Notifier  # noqa: PLC0415  see above
     from bzd.daemon.service import Setting, serve  # noqa: PLC0415  see above

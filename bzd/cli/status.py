@@ -83,8 +83,7 @@ def read(folder: Path | None) -> dict[str, Any]:
 def problems(found: dict[str, Any]) -> list[str]:
     """What is wrong, a line each, with the remedy where one is known."""
     wrong = list(found["radio"]["troubles"].values())
-    if found["store"]["trouble"]:
-        wrong.append(found["store"]["trouble"])
+    wrong += found.get("troubles", {}).values()  # a daemon that was not restarted since an upgrade may not have it
     if found["config_error"]:
         wrong.append(f"{found['config_error']}; mend it, then `systemctl reload bzd`")
     if _age(found) > STALE_S:

@@ -9,7 +9,9 @@
     synchronised    asks whether the clock is right
     neighbours      who is near now, without saying who
     report          status and metrics
+    pausing         the wearer's silence, which outlives a reboot
     runtime         the files in /run/bzd
+    one_openssl     keeps a second copy of OpenSSL out of the memory
     notify          systemd's readiness and watchdog
     journal         logging
 
@@ -27,4 +29,10 @@ What is kept when
 -----------------
 Contacts in progress are written every 50 s and on SIGTERM; a contact that did not change is not written again. Own
 daily keys are sealed before anything of them goes on air. A power cut loses at most the last minute.
+
+Memory
+------
+Measured with `tests/bench/bench_memory.py`: 37.4 MiB resident with Python 3.11 and 38.4 with 3.13 (x86-64, nobody
+near), of which 20.4 and 20.8 are its own and the rest pages of libraries. An empty Python has 8.6 of it, asyncio 6.7,
+`cryptography` 6.6, the two D-Bus libraries with bleak 4.7, click and the command line 2.8, bzd's own modules some 3.4.
 """

@@ -13,14 +13,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from math import inf
-from pathlib import Path
 from typing import Protocol
 
 from bzd.clock import BadgeClock, Clock
 from bzd.config import Config
-from bzd.daemon import runtime
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.neighbours import Neighbours
+from bzd.daemon.pausing import PAUSE_MAX_S, Pausing
 from bzd.daemon.retention import Retention
 from bzd.daemon.timekeeping import Change, TimeKeeper
 from bzd.errors import BzdError
@@ -42,8 +41,6 @@ HEARD_MAX = 20_000
 PASSIVE_PERIOD_S = 60.0
 """In the passive mode BlueZ signals a device when its RSSI moved by 8 dB, which was seen to be once a minute; so a
 sighting then stands for a minute, as one of a phone does for its scan period."""
-PAUSE_MAX_S = 366 * 86400.0
-"""Longest pause that ends by itself."""
 
 _log = logging.getLogger(__name__)
 
@@ -85,13 +82,13 @@ class Surroundings:
         clock: both clocks.
         synchronised: asks whether the wall clock is known to be right.
         make_radio: makes the radio.
-        runtime: where status and pause are kept; None keeps neither.
+        pausing: whether the wearer paused it, remembered.
     """
 
     clock: BadgeClock
     synchronised: Callable[[], Awaitable[bool]]
     make_radio: MakeRadio
-    runtime: Path | None
+    pausing: Pausing
 
 
 class Badge:
@@ -123,7 +120,6 @@ class Badge:
         self.troubles = Troubles(_log)
         self.overrun = 0
         """Reports dropped because the process was too late for them."""
-        self.paused_until: float | None = None if around.runtime is None else runtime.read_pause(around.runtime)
         self.heard_at: float | None = None
         """Boottime of the tick that last found something heard."""
         self._compose()
@@ -131,6 +127,16 @@ class Badge:
     def start(self) -> None:
         """Put the radio to work, unless the badge is paused: then it works silently."""
         self._running = asyncio.get_running_loop().create_task(self.radio.run())
+
+    @property
+    def paused(self) -> bool:
+        """Whether the wearer paused it."""
+        return self._around.pausing.active
+
+    @property
+    def paused_until(self) -> float | None:
+        """Until when, as CLOCK_BOOTTIME in seconds, infinite until resumed; None if it is not paused."""
+        return self._around.pausing.until if self.paused else None
 
     @property
     def failed(self) -> BaseException | None:
@@ -147,9 +153,9 @@ class Badge:
         if not self.writing:
             await self._look_at_clocks(boot)
             self._write_if_due(boot)
-        if self.paused_until is None:
+        if not self.paused:
             self.keeper.take(self.pipeline.tracker.advance(self._time.now()))
-        elif boot >= self.paused_until:
+        elif self._around.pausing.over:
             self.resume()
         if boot >= self._requests_at:
             self._requests_at = boot + REQUESTS_S
@@ -191,21 +197,22 @@ class Badge:
         self._compose()
         self.start()
 
-    def pause(self, seconds: float) -> None:
-        """Off the air for so many seconds, infinite until resumed; contacts in progress end."""
+    def pause(self, seconds: float) -> str:
+        """Off the air for so many seconds, infinite until resumed; contacts in progress end. Says so."""
         self._drain(self._time.boottime())
         self.keeper.take(self.pipeline.tracker.finish())
-        self.paused_until = self._time.boottime() + seconds
+        self._around.pausing.begin(seconds)
         self.radio.pause()
-        self._remember_pause()
-        _log.info("paused %s", "until resumed" if seconds == inf else f"for {seconds:.0f} s")
+        said = "paused until resumed" if seconds == inf else f"paused for {seconds:.0f} s"
+        _log.info("%s", said)
+        return said + self._keep_pause()
 
-    def resume(self) -> None:
-        """Back on air."""
-        self.paused_until = None
+    def resume(self) -> str:
+        """Back on air; says so."""
+        self._around.pausing.end()
         self.radio.resume()
-        self._remember_pause()
         _log.info("resumed")
+        return "resumed" + self._keep_pause()
 
     def _compose(self) -> None:
         self.broadcast = Broadcast(
@@ -218,7 +225,7 @@ class Badge:
         self._passive = self.config.scan.mode == "passive"
         self.pipeline = self._new_pipeline()
         self.radio = self._around.make_radio(self.config, self.broadcast, self._hear, self._time)
-        if self.paused_until is not None:
+        if self.paused:
             self.radio.pause()
 
     def _new_pipeline(self) -> Pipeline:
@@ -248,7 +255,7 @@ class Badge:
 
     def _drain(self, boot: float) -> None:
         heard, self._heard = self._heard, []
-        if not heard or self.paused_until is not None:
+        if not heard or self.paused:
             return
         self.heard_at = boot
         self.neighbours.hear(heard, boot, self.broadcast.own_ids)
@@ -283,6 +290,7 @@ class Badge:
             self._begin(lambda: self._retention.run(self.config.store.retention_days))
         elif boot >= self._flush_at:
             self._flush_at = boot + FLUSH_S
+            self._keep_pause()
             batch = self.keeper.prepare(contact for _, contact in self.pipeline.tracker.open_contacts())
             self._begin(lambda: self.keeper.write(batch))
 
@@ -316,10 +324,7 @@ class Badge:
         if word == "pause":
             return self._pause_as_asked(value)
         if word == "resume":
-            if self.paused_until is None:
-                return "it was not paused"
-            self.resume()
-            return "resumed"
+            return self.resume() if self.paused else "it was not paused"
         if word == "end-segment":
             self.keeper.end_segments()
             return "ended; what comes next has a new key"
@@ -336,13 +341,16 @@ class Badge:
             seconds = -1.0
         if not (0 < seconds <= PAUSE_MAX_S or seconds == inf):
             return f"cannot pause for {value}"
-        self.pause(seconds)
-        return "paused until resumed" if seconds == inf else f"paused for {seconds:.0f} s"
+        return self.pause(seconds)
 
-    def _remember_pause(self) -> None:
-        if self._around.runtime is None:
-            return
+    def _keep_pause(self) -> str:
+        """Have the pause, or its end, outlive a reboot; gives why that cannot be had."""
+        boot = self._time.boottime()
         try:
-            runtime.write_pause(self._around.runtime, self.paused_until)
-        except OSError as error:
-            _log.warning("cannot remember the pause: %s", error)
+            self._around.pausing.keep()
+        except BzdError as error:
+            lost = "ends with the next reboot" if self.paused else "comes back with the next reboot"
+            self.troubles.report("pause", f"the pause {lost}: {error}; {error.hint}", boot)
+            return f", but the pause {lost}: {error}"
+        self.troubles.clear("pause", boot, "the pause is kept")
+        return ""

@@ -49,7 +49,7 @@ def status(badge: Badge, keeping: TimeKeeper, state: Path, started: float, confi
         "updated_boottime": round(boot, 3),
         "uptime_s": round(boot - started, 3),
         "radio": _radio(badge, boot, wall),
-        "paused": badge.paused_until is not None,
+        "paused": badge.paused,
         "paused_until": _until(badge, boot, wall),
         "sightings_per_minute": badge.neighbours.per_minute(boot),
         "neighbours": [
@@ -57,7 +57,8 @@ def status(badge: Badge, keeping: TimeKeeper, state: Path, started: float, confi
         ],
         "contacts_today": badge.keeper.counts.contacts if badge.keeper.counts.day == keeping.day() else 0,
         "contacts_waiting": badge.keeper.waiting,
-        "store": {"path": str(state), "bytes": store_bytes(state), "trouble": badge.troubles.present.get("store")},
+        "store": {"path": str(state), "bytes": store_bytes(state)},
+        "troubles": dict(badge.troubles.present),
         "clock": {"synced": keeping.synced, "now": rfc3339(wall), "boottime": round(boot, 3)},
         "dropped": drops(badge),
         "config_error": config_error,
@@ -68,7 +69,7 @@ def words(badge: Badge) -> str:
     """How a badge is, in one sentence; nothing about who is near."""
     radio = badge.radio.state
     troubles = [*radio.troubles.values(), *badge.troubles.present.values()]
-    if badge.paused_until is not None:
+    if badge.paused:
         return "; ".join(["paused: off the air, nothing is logged", *badge.troubles.present.values()])
     if troubles:
         return "; ".join(troubles)
@@ -116,7 +117,7 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
         _metric("bzd_advertising", "gauge", "whether a rolling ID is on air", int(radio["advertising"])),
         _metric("bzd_scanning", "gauge", "whether the radio listens now", int(radio["scanning"])),
         _metric("bzd_paused", "gauge", "whether the wearer paused the badge", int(found["paused"])),
-        _metric("bzd_troubles", "gauge", "things that are wrong now", len(radio["troubles"]) + _store_trouble(found)),
+        _metric("bzd_troubles", "gauge", "things that are wrong now", len(radio["troubles"]) + len(found["troubles"])),
         _metric("bzd_radio_restarts_total", "counter", "losses of bluetoothd or adapter", radio["restarts"]),
         _metric("bzd_rotations_total", "counter", "rolling IDs put on air", radio["rotations"]),
         _metric("bzd_refusals_total", "counter", "advertisements that bluetoothd refused", radio["refusals"]),
@@ -136,10 +137,6 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
 
 def _metric(name: str, kind: str, text: str, value: float) -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{name} {value}"
-
-
-def _store_trouble(found: dict[str, Any]) -> int:
-    return int(found["store"]["trouble"] is not None)
 
 
 def _radio(badge: Badge, boot: float, wall: float) -> dict[str, Any]:

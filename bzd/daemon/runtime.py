@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files in /run/bzd: how the badge is, for `bzd status`, and until when it is paused. In memory, gone at reboot.
+"""The folder /run/bzd, in memory and gone at reboot: how the badge is, for `bzd status`, in `status.json`.
 
-`status.json` may be read by the group `bzd`; it holds nobody's ID. `paused` survives a restart of the service, so that
-a badge that its wearer silenced does not speak again because it was updated.
+It may be read by the group `bzd`, and holds nobody's ID. (`bzd.daemon.pausing` keeps a file there as well.)
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ SYSTEM_RUNTIME = Path("/run/bzd")
 """What systemd makes of RuntimeDirectory=bzd (systemd.exec(5))."""
 STATUS_FILE = "status.json"
 """How the badge is."""
-PAUSE_FILE = "paused"
-"""Until when it is paused, as CLOCK_BOOTTIME in seconds; `inf` until it is resumed."""
 _MODE = 0o640
 
 
@@ -58,26 +55,3 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def write_pause(folder: Path, until: float | None) -> None:
-    """Remember until when (boottime in seconds, infinite until resumed) the badge is paused; None forgets it.
-
-    Raises:
-        OSError: if that cannot be written.
-    """
-    path = folder / PAUSE_FILE
-    if until is None:
-        path.unlink(missing_ok=True)
-    else:
-        write(path, f"{until}\n")
-
-
-def read_pause(folder: Path) -> float | None:
-    """Until when the badge is paused (boottime in seconds); None if it is not. A file of nonsense is a pause."""
-    try:
-        return float((folder / PAUSE_FILE).read_text(encoding="ascii"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return float("inf")

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from bzd.daemon import report, runtime
 from bzd.daemon.badge import Badge, MakeRadio, Surroundings
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.notify import Notifier
+from bzd.daemon.pausing import Pausing
 from bzd.daemon.retention import Retention
 from bzd.daemon.synchronised import Synchronised
 from bzd.daemon.timekeeping import TimeKeeper
@@ -35,6 +37,10 @@ METRICS_S = 30.0
 BUS_WAIT_S = 5.0
 """Longest wait for the first word of the radio before systemd is told that all is ready; a badge whose controller
 is missing is ready all the same, or systemd would restart it for ever."""
+RADIO_STALLED_S = 90.0
+"""A radio whose supervisor has begun no step for this long hangs, and the watchdog goes hungry. Its longest step and
+sleep together are 50 s (`bzd.radio.radio.STEP_MAX_S`, `POLL_S`); with the unit's WatchdogSec=60 systemd then starts the
+badge again within 150 s."""
 STATUS_MODE, METRICS_MODE = 0o640, 0o644
 """The group may read the status; node exporters run as another user altogether."""
 
@@ -96,6 +102,7 @@ class Service:
         self._config_error: str | None = None
         self._started = setting.clock.boottime()
         self._file_troubles: set[str] = set()
+        self._stalled = False
 
     async def run(self) -> None:
         """From start to stop."""
@@ -136,7 +143,8 @@ class Service:
             _log.warning("the clock is not known to be right; contacts are dated once it is")
         keeper = Keeper(self._appender, keeping, self._config.proximity.max_contacts_per_hour)
         self._go_on_counting(keeper, keeping)
-        around = Surroundings(setting.clock, synchronised, setting.make_radio, self._prepared_runtime())
+        pausing = Pausing(setting.state, self._prepared_runtime(), keeping)
+        around = Surroundings(setting.clock, synchronised, setting.make_radio, pausing)
         return Badge(self._config, around, keeping, keeper, Retention(setting.state, keeper, keeping)), keeping
 
     def _prepared_runtime(self) -> Path | None:
@@ -156,7 +164,7 @@ class Service:
         end = loop.time() + BUS_WAIT_S
         while loop.time() < end and not self._stopping and badge.failed is None:
             state = badge.radio.state
-            if state.advertising or state.troubles or badge.paused_until is not None:
+            if state.advertising or state.troubles or badge.paused:
                 return
             await asyncio.sleep(0.05)
 
@@ -214,7 +222,7 @@ class Service:
 
     def _tell(self, badge: Badge, keeping: TimeKeeper) -> None:
         """Tell systemd, `bzd status` and Prometheus."""
-        self._setting.notifier.alive()
+        self._feed(badge)
         said = report.words(badge)
         if self._config_error:
             said += "; the configuration file has a fault and was not taken"
@@ -230,6 +238,15 @@ class Service:
         if metrics_due:
             self._metrics_at = boot + METRICS_S
             self._write(Path(textfile), report.metrics(found, social=badge.config.metrics.social), METRICS_MODE)
+
+    def _feed(self, badge: Badge) -> None:
+        """Feed the watchdog, if the radio's own loop is alive as this one is."""
+        stalled_s = time.monotonic() - badge.radio.state.stepped
+        if stalled_s < RADIO_STALLED_S:
+            self._setting.notifier.alive()
+        elif not self._stalled:
+            _log.error("the radio has done nothing for %.0f s; the watchdog is fed no more", stalled_s)
+        self._stalled = stalled_s >= RADIO_STALLED_S
 
     def _status(self, badge: Badge, keeping: TimeKeeper) -> dict[str, Any]:
         return report.status(badge, keeping, self._setting.state, self._started, self._config_error)

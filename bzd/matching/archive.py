@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from bzd.errors import InputError
 
@@ -48,11 +49,20 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            return limited_bytes(file, str(path))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def limited_bytes(file: BinaryIO, name: str) -> bytes:
+    """The bytes of an open key file.
+
+    Raises:
+        InputError: if it is larger than any key file.
+    """
+    data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
-        raise InputError(f"{path} is larger than {MAX_FILE >> 20} MB", "no key file is that large")
+        raise InputError(f"{name} is larger than {MAX_FILE >> 20} MB", "no key file is that large")
     return data
 
 

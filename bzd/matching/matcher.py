@@ -76,12 +76,23 @@ class MatchCounts:
 
 
 @dataclass(slots=True)
-class _Case:
-    """What is known of a key that matched: the key, how far its news is to be believed, and its hits."""
+class Case:
+    """What is known of a key that matched.
+
+    Attributes:
+        key: the key, with the last news of it.
+        rank: how far that is to be believed: 0 first published, 1 revised, 2 revoked.
+        hits: its hits, each with the key as it was when it was found, by store and contact.
+    """
 
     key: DiagnosisKey
     rank: int
     hits: dict[tuple[str, ContactKey], Hit] = field(default_factory=dict)
+
+    def hear(self, key: DiagnosisKey, rank: int) -> None:
+        """Take in what a file says of the key."""
+        if rank > self.rank or rank == self.rank == _REVISED:
+            self.key, self.rank = key, rank
 
 
 _PRIMARY, _REVISED, _REVOKED = range(3)
@@ -119,7 +130,7 @@ class Matcher:
                 self.counts.contacts += 1
                 self.counts.undated += not contact.synced
         self._haystacks = self._haystacks_of()
-        self._cases: dict[tuple[str, bytes], _Case] = {}
+        self._cases: dict[tuple[str, bytes], Case] = {}
 
     def match(
         self, keys: Sequence[DiagnosisKey], revised: Sequence[DiagnosisKey] = (), *, progress: Progress | None = None
@@ -142,7 +153,15 @@ class Matcher:
             hits = list(self._hits(key, found))
             if hits:
                 new += self._remember(key, found.place >= len(keys), hits)
+        for place, key in enumerate(together):
+            # News names a key by its bytes; whoever withdraws one need not repeat for when it held.
+            if (rank := _rank(key, revised=place >= len(keys))) and (key.protocol, key.key) in self._cases:
+                self._case(key).hear(key, rank)
         return [hit for hit in new if self._case(hit.key).rank != _REVOKED]
+
+    def cases(self) -> list[Case]:
+        """All keys that explain a contact, revoked ones included, in the order in which they were found."""
+        return list(self._cases.values())
 
     def hits(self) -> list[Hit]:
         """All hits whose keys are not revoked, by store, then time."""
@@ -157,14 +176,13 @@ class Matcher:
         hits = [hit._replace(key=case.key) for case in cases for hit in case.hits.values()]
         return sorted(hits, key=lambda hit: (hit.store, hit.contact.start, hit.contact.rolling_id, hit.key.key))
 
-    def _case(self, key: DiagnosisKey) -> _Case:
+    def _case(self, key: DiagnosisKey) -> Case:
         return self._cases[key.protocol, key.key]
 
     def _remember(self, key: DiagnosisKey, revised: bool, hits: Sequence[Hit]) -> list[Hit]:  # noqa: FBT001  one caller
-        rank = _REVOKED if key.report_type == ReportType.REVOKED else _REVISED if revised else _PRIMARY
-        case = self._cases.setdefault((key.protocol, key.key), _Case(key, rank))
-        if rank > case.rank or rank == case.rank == _REVISED:
-            case.key, case.rank = key, rank
+        rank = _rank(key, revised=revised)
+        case = self._cases.setdefault((key.protocol, key.key), Case(key, rank))
+        case.hear(key, rank)
         new = [hit for hit in hits if (hit.store, hit.contact.key) not in case.hits]
         case.hits.update(((hit.store, hit.contact.key), hit) for hit in new)
         return new
@@ -213,6 +231,10 @@ class Matcher:
             protocol: Haystack(frozenset(of), Wanted(ranges[protocol], everything=protocol in undated))
             for protocol, of in ids.items()
         }
+
+
+def _rank(key: DiagnosisKey, *, revised: bool) -> int:
+    return _REVOKED if key.report_type == ReportType.REVOKED else _REVISED if revised else _PRIMARY
 
 
 def _on_air(key: DiagnosisKey, interval: int) -> tuple[float, float]:

@@ -35,8 +35,7 @@ Other generations, which are not decoded or derived here:
 
 from __future__ import annotations
 
-from hashlib import sha256
-
+from bzd.digest import sha256
 from bzd.model import Identifier
 from bzd.protocols import ad
 from bzd.protocols.interface import WithoutMetadata
@@ -86,11 +85,13 @@ class Bluezone(WithoutMetadata):
 
     def rolling_ids(self, key: bytes, first: int, count: int) -> list[bytes]:
         """The IDs of `count` slots of one UTC day."""
+        import hashlib  # noqa: PLC0415  fast for so many, and loaded by whoever speaks this protocol only
+
         check_length("bluezone key", key, _KEY_BYTES)
         skipped = slot_of_day(first, count, SLOT_S)
         ids, state = [], key + _SALT
         for slot in range(skipped + count):
-            state = sha256(state).digest()
+            state = hashlib.sha256(state).digest()
             if slot >= skipped:
                 ids.append(state[0:16:4] + state[16::2])
         return ids
@@ -98,7 +99,7 @@ class Bluezone(WithoutMetadata):
     def next_key(self, key: bytes) -> bytes:
         """The daily key of the day after, 32 bytes."""
         check_length("bluezone key", key, _KEY_BYTES)
-        return sha256(key).digest()
+        return sha256(key)
 
 
 PROTOCOL = Bluezone()

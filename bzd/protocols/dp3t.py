@@ -19,9 +19,7 @@ the EphID into manufacturer data 0xABBA of a scan response or behind GATT; those
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
-
+from bzd.digest import hmac_sha256, sha256
 from bzd.model import Identifier
 from bzd.protocols import ad
 from bzd.protocols.cipher import encrypt_stream, pieces
@@ -67,13 +65,13 @@ class Dp3t(WithoutMetadata):
         """`count` EphIDs of one UTC day in the order of derivation, which is not that of broadcast."""
         check_length("dp3t key", key, _KEY_BYTES)
         counter = slot_of_day(first, count, EPOCH_S).to_bytes(_ID_BYTES, "big")
-        stream_key = hmac.digest(key, b"broadcast key", "sha256")
+        stream_key = hmac_sha256(key, b"broadcast key")
         return pieces(encrypt_stream(stream_key, counter, bytes(_ID_BYTES * count)), _ID_BYTES)
 
     def next_key(self, key: bytes) -> bytes:
         """The daily key of the day after, 32 bytes."""
         check_length("dp3t key", key, _KEY_BYTES)
-        return sha256(key).digest()
+        return sha256(key)
 
 
 PROTOCOL = Dp3t()

@@ -24,11 +24,11 @@ A receiver needs the service data alone, of exactly 20 bytes.
 
 from __future__ import annotations
 
-import hmac
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
+from bzd.digest import hmac_sha256
 from bzd.model import Identifier
 from bzd.protocols import ad
 from bzd.protocols.cipher import encrypt_blocks, encrypt_stream, pieces
@@ -102,8 +102,8 @@ class Metadata:
 
 def _derive(key: bytes, info: bytes) -> bytes:
     """16 bytes of HKDF-SHA256 without a salt (RFC 5869): one block of output is enough, so it is two HMACs."""
-    extracted = hmac.digest(_NO_SALT, key, "sha256")
-    return hmac.digest(extracted, info + b"\x01", "sha256")[:_KEY_BYTES]
+    extracted = hmac_sha256(_NO_SALT, key)
+    return hmac_sha256(extracted, info + b"\x01")[:_KEY_BYTES]
 
 
 def rpi_key(key: bytes) -> bytes:

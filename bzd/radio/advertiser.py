@@ -61,6 +61,16 @@ class Advertiser:
         manager = await self._bus.properties(self._adapter_path, ADVERTISING_MANAGER)
         return bool(manager.get("SupportedSecondaryChannels")) or _OFFLOAD in manager.get("SupportedFeatures", ())
 
+    async def instances(self) -> int | None:
+        """How many advertisements of all programs the adapter has; None where BlueZ does not say.
+
+        Raises:
+            BusError: if BlueZ is gone.
+        """
+        manager = await self._bus.properties(self._adapter_path, ADVERTISING_MANAGER)
+        number = manager.get("ActiveInstances")
+        return number if isinstance(number, int) else None
+
     async def register(self, data: bytes) -> None:
         """Advertise; `unregister` must have been called before.
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Container
 from random import SystemRandom
-from secrets import token_bytes
 from typing import NamedTuple
 
 from bzd.clock import Clock
@@ -52,7 +52,7 @@ class Broadcast:
         self._boottime = boottime
         self._keep = keep
         self._kept: DailyKey | None = None
-        self._rotation = rotation or Rotation(self._protocol, SystemRandom(), token_bytes)
+        self._rotation = rotation or Rotation(self._protocol, SystemRandom(), os.urandom)
         self._ids: dict[bytes, None] = {}
 
     @property

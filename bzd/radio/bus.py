@@ -165,6 +165,23 @@ class Bus:
         found = await self.call(path, PROPERTIES, "GetAll", "s", interface)
         return dict(found or {})
 
+    async def set_property(
+        self, path: str, interface: str, name: str, value: tuple[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> None:
+        """Set a property of one of BlueZ's objects.
+
+        Args:
+            path: the object's.
+            interface: that has the property.
+            name: of the property.
+            value: D-Bus signature and value.
+            timeout_s: longest wait for the answer.
+
+        Raises:
+            BusError: as `call`.
+        """
+        await self.call(path, PROPERTIES, "Set", "ssv", interface, name, Variant(*value), timeout_s=timeout_s)
+
     async def owner(self, name: str) -> str | None:
         """Who owns a bus name, None if nobody does.
 
@@ -211,13 +228,19 @@ class Bus:
             return None
         if message.message_type is not MessageType.METHOD_CALL:
             return None
+        answer = self._answer(message)
+        # An answer that nobody waits for is refused by dbus-daemon, which writes that into the journal each time.
+        return True if message.flags & MessageFlag.NO_REPLY_EXPECTED else answer
+
+    def _answer(self, message: Message) -> Message | None:
+        """Do what a method call asks for; the answer to it, None where dbus-next is to give the usual one."""
         if message.interface == OBJECT_MANAGER and message.member == "GetManagedObjects":
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [self._managed(message.path or "")])
         shown = self._objects.get(message.path or "")
         if shown is None:
             return None
         if message.interface == PROPERTIES:
-            return _answer(shown, message)
+            return _property(shown, message)
         if message.interface != shown.interface:
             return None
         shown.on_call(message.member or "")
@@ -277,7 +300,7 @@ class _Connection(MessageBus):
                     closing.close()
 
 
-def _answer(shown: BusObject, message: Message) -> Message:
+def _property(shown: BusObject, message: Message) -> Message:
     """The answer to a call of the Properties interface."""
     if message.member == "GetAll":
         return Message.new_method_return(message, "a{sv}", [_variants(shown.properties)])

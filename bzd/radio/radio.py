@@ -17,41 +17,44 @@ What it holds to:
   address as soon as the adapter is on. So it is unregistered first thing when the adapter is on, not while it is off: a
   legacy controller would otherwise have the next rolling ID on the old one's address for some milliseconds.
 - bluetoothd and the adapter may vanish and come back; the loss is noticed from the bus, not from silence, since nobody
-  near is normal. A radio that hears nothing for long is restarted all the same, ever more rarely.
+  near is normal. A radio that hears nothing for long is restarted all the same, ever more rarely, and after hours the
+  adapter with it (`bzd.radio.reset`).
+- No step lasts longer than `STEP_MAX_S`, and each is told by `RadioState.stepped`: the heartbeat that the service's
+  watchdog asks for. A bluetoothd that hangs is none of the watchdog's business: its calls run out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
 from bzd.clock import Clock
 from bzd.config import Config
-from bzd.errors import BusError, BzdError, MonitorRefusedError, RadioError
+from bzd.errors import BusError, RadioError
 from bzd.model import Advertisement
 from bzd.radio.adapter import MAIN_CONF
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.broadcast import Broadcast
-from bzd.radio.recovery import Backoff, DutyCycle, Troubles
+from bzd.radio.listener import Listener
+from bzd.radio.recovery import Backoff, Troubles
+from bzd.radio.reset import Reset
 from bzd.radio.scanner import Scanner
+from bzd.radio.setup import Setup, recognise
+from bzd.radio.speaker import Speaker
 from bzd.radio.state import RadioState
+from bzd.radio.verdict import ADVERTISING, Verdict
 from bzd.radio.watch import Loss, Watch
 
 POLL_S = 5.0
 """Longest sleep of the supervisor; clocks may be set, and a suspended machine's timers stand still."""
-DEAF_S = 2.0
-"""A discovery that bluetoothd says has ended is begun again after this: it says so for an instant between two."""
-SILENCE_S = 300.0
-"""After so long without any report the scan is begun again; then after twice as long, and so on."""
-SILENCE_MAX_S = 3600.0
-_SCAN_RENEWALS = 3
-"""With extended advertising a scan that failed is tried again only with another ID; so many times, then with the next
-rotation that is due anyway, since each costs an interval of the key."""
+STEP_MAX_S = 45.0
+"""A step that lasts longer is broken off and counts as failed: starting to scan may take 15 s
+(`bzd.radio.scanner.START_TIMEOUT_S`), and a bluetoothd that hangs costs 10 s for each of a few calls."""
 CLOSE_TIMEOUT_S = 1.0
 """Ending must fit into the 2 s that the service has for it; BlueZ drops what belongs to a client that left the bus."""
 
@@ -69,7 +72,7 @@ class Radio:
         broadcast: what to advertise; None only listens.
         sink: called with every report; it must return quickly.
         clock: dates the reports.
-        leaky: whether this very radio was seen to send its public address in an active scan; then only passive is used.
+        judge: tells what was found of a radio's privacy, None if nobody has looked; asked whenever bluetoothd is new.
         main_conf: bluetoothd's configuration, for its Privacy setting.
         random: for the duty cycle.
         everything: whether reports of all devices are wanted, see `bzd.radio.scanner.Scanner`.
@@ -82,53 +85,41 @@ class Radio:
         sink: Callable[[Advertisement], None],
         *,
         clock: Clock,
-        leaky: bool = False,
+        judge: Callable[[Setup], Verdict | None] | None = None,
         main_conf: Path = MAIN_CONF,
         random: Random | None = None,
         everything: bool = False,
     ) -> None:
         self._adapter = config.radio.adapter
-        self._path = f"/org/bluez/{self._adapter}"
-        self._wanted_mode = config.scan.mode
-        self._broadcast = broadcast
-        self._sink = sink
-        self._leaky = leaky
+        path = f"/org/bluez/{self._adapter}"
+        self._broadcasting = broadcast is not None
+        self._judge = judge
+        self._judged = False
+        """Whether the verdict on the present setup is known."""
         self._wake = asyncio.Event()
         self._watch = Watch(self._adapter, main_conf, self._lost, self._changed)
         self._bus = self._watch.bus
-        self._advertiser = Advertiser(self._bus, self._path, self.rotate)
-        self._scanner = Scanner(self._bus, self._adapter, clock, self._heard, everything=everything)
-        self._duty = DutyCycle(config.scan.period_s, config.scan.window_s, random or SystemRandom())
         self._troubles = Troubles(_log)
-        self._retry, self._advertise_retry, self._scan_retry = Backoff(), Backoff(), Backoff()
-        self._cleared = False
-        """The kernel is known to hold no advertisement of an earlier run."""
-        self._renew = False
-        """The advertisement must be replaced before anything else: the adapter was off, or somebody asked."""
-        self._scan_stale = False
-        """BlueZ has forgotten our scan."""
-        self._deaf_since: float | None = None
-        self._heard_at = 0.0
-        self._silence = SILENCE_S
-        self._gap_since: float | None = None
-        self._best_mode = ""
-        """Of this bluetoothd; empty where it has to be asked."""
-        self._extended: bool | None = None
-        """Whether the controller has extended advertising; None where it has to be asked."""
-        self._scan_links = False
-        """A scan begun now would send its requests under an address that was used beside an earlier ID."""
-        self._renewals = 0
-        self._slot_unknown = False
-        """Who else advertises has to be asked, once there is time for it."""
-        self._state = RadioState(self._adapter, scan=self._scanner.counts)
+        self._retry = Backoff()
+        self._state = RadioState(self._adapter)
+
+        def scanner(heard: Callable[[Advertisement], None]) -> Scanner:
+            return Scanner(self._bus, self._adapter, clock, heard, everything=everything)
+
+        self._listener = Listener(scanner, config.scan, random or SystemRandom(), sink, self._troubles, self._state)
+        self._state.scan = self._listener.scanner.counts
+        self._advertiser = Advertiser(self._bus, path, self.rotate)
+        self._speaker = Speaker(self._advertiser, broadcast, self._listener, self._troubles, self._state)
+        self._reset = Reset(self._bus, path)
 
     @property
     def state(self) -> RadioState:
         """How it is now."""
-        state = self._state
+        state, verdict = self._state, self._listener.verdict
         state.advertising = self._advertiser.registered and self._watch.powered
-        state.scanning = self._scanner.running and not self._scan_stale
-        state.mode = self._scanner.mode
+        state.scanning = self._listener.listening
+        state.mode = self._listener.scanner.mode
+        state.verdict = None if verdict is None else verdict.outcomes.get(state.mode)
         state.tx_power = self._advertiser.tx_power
         state.troubles = self._troubles.present
         return state
@@ -145,7 +136,12 @@ class Radio:
 
     def rotate(self) -> None:
         """Replace the rolling ID now."""
-        self._renew = True
+        self._speaker.renew = True
+        self._wake.set()
+
+    def reconsider(self) -> None:
+        """Ask again what was found of this radio, and go on as that allows; an ID is replaced only if it matters."""
+        self._judged = False
         self._wake.set()
 
     async def run(self) -> None:
@@ -156,7 +152,8 @@ class Radio:
         try:
             while True:
                 self._wake.clear()
-                await self._sleep(await self._next_step())
+                self._state.stepped = time.monotonic()
+                await self._sleep(await self._bounded_step())
         finally:
             await self._leave()
 
@@ -176,208 +173,143 @@ class Radio:
             _log.debug("bluetoothd does not answer; leaving the bus")
         self._bus.close()
 
+    async def _bounded_step(self) -> float:
+        """One step, broken off if it lasts too long; returns for how many seconds it will do."""
+        try:
+            async with asyncio.timeout(STEP_MAX_S):
+                return await self._next_step()
+        except TimeoutError:
+            text = "bluetoothd takes too long for everything; `systemctl restart bluetooth` may help"
+            return self._failed(text)
+
     async def _next_step(self) -> float:
         """Do what is to be done now, and return for how many seconds that will do."""
         now = self._now()
         if (wait := self._retry.wait_s(now)) > 0:
             return wait
         try:
-            await self._watch.ready(broadcasting=self._broadcast is not None)
+            await self._watch.ready(broadcasting=self._broadcasting)
+            await self._look_up_verdict()
         except RadioError as error:
-            self._troubles.report("radio", f"{error}; {error.hint}", now)
             await self._silence_all()
-            self._retry.failed(self._now())
-            return self._retry.wait_s(self._now())
+            await self._turn_on_again()
+            return self._failed(f"{error}; {error.hint}")
         self._retry.reset()
         self._troubles.clear("radio", self._now(), f"adapter {self._adapter} is ready")
         if self._state.paused:
             await self._silence_all()
             return POLL_S
-        wait = min(await self._advertise(), await self._listen())
-        if self._slot_unknown and self._advertiser.registered:
-            await self._judge_slot()
+        wait = min(await self._speaker.step(), await self._listen())
+        if await self._reset_if_due():
+            return 0.0
+        await self._speaker.judge_slot()
         return wait
 
-    async def _advertise(self) -> float:
-        """Rotate if it is time to; return seconds until it is."""
-        if self._broadcast is None:
-            return POLL_S
+    def _failed(self, text: str) -> float:
+        """Nothing can be done at present; returns the seconds until the next try."""
         now = self._now()
-        if self._advertiser.registered and not self._renew:
-            if (wait := self._broadcast.wait_s()) > 0:
-                return wait
-            self._renewals = 0
-        elif (wait := self._advertise_retry.wait_s(now)) > 0:
-            return wait
-        try:
-            await self._replace(self._broadcast)
-        except BzdError as error:
-            self._state.refusals += 1
-            self._troubles.report("advertise", f"silent, since advertising fails: {error}", now)
-            self._advertise_retry.failed(self._now())
-            return self._advertise_retry.wait_s(self._now())
-        self._state.rotations += 1
-        self._advertise_retry.reset()
-        self._troubles.clear("advertise", self._now(), "advertising")
-        self._slot_unknown = True
-        return self._broadcast.wait_s()
-
-    async def _replace(self, broadcast: Broadcast) -> None:
-        """Stop scanning, unregister, register a new object; `_listen` then scans again, if that was not done before."""
-        if self._scanner.running:
-            self._gap_since = self._now()
-        self._renew = True
-        await self._scanner.stop()
-        await self._advertiser.unregister()
-        if not self._cleared:
-            await self._advertiser.clear()
-            self._cleared = True
-        if self._extended is None:
-            self._extended = await self._advertiser.extended()
-        self._scan_links = self._extended and not await self._try_to_scan()
-        payload = broadcast.draw()
-        try:
-            await self._advertiser.register(payload.data)
-        except BusError as failure:
-            if failure.refused:
-                broadcast.take_back(payload)
-            raise
-        self._renew = False
-
-    async def _judge_slot(self) -> None:
-        """Notice another program's advertisement: a legacy controller then shows each only half of the time."""
-        self._slot_unknown = False
-        with suppress(BusError):
-            manager = await self._bus.properties(self._path, ADVERTISING_MANAGER)
-            self._state.active_instances = manager.get("ActiveInstances")
-        others = (self._state.active_instances or 0) - self._advertiser.registered
-        if others > 0:
-            text = (
-                f"another program advertises on adapter {self._adapter} too, so that the rolling ID is sent less often"
-            )
-            self._troubles.report("slot", text, self._now())
-        else:
-            self._troubles.clear("slot", self._now(), "alone on the air")
+        self._troubles.report("radio", text, now)
+        self._retry.failed(now)
+        return self._retry.wait_s(now)
 
     async def _listen(self) -> float:
         """Start or stop scanning as due; return seconds until something is to be done."""
-        now = self._now()
-        wanted, wait = self._duty.wait_s(now)
-        if self._scanner.running and (not wanted or self._is_deaf(now)):
-            await self._scanner.stop()
-            self._gap_since = None
-        if not wanted:
+        wait = await self._listener.settle()
+        if wait is not None:
             return wait
-        if not self._scanner.running:
-            if (retry := self._scan_retry.wait_s(now)) > 0:
-                return retry
-            if self._scan_links and self._advertiser.registered:
-                return self._scan_with_another_id()
-            if not await self._try_to_scan():
-                return self._scan_retry.wait_s(self._now())
-        return wait if self._deaf_since is None else DEAF_S
+        return self._speaker.renew_for_scan() if self._speaker.scan_would_link else await self._listener.begin()
 
-    def _scan_with_another_id(self) -> float:
-        """Have the scan begin with a rotation; return seconds until then."""
-        if self._renewals >= _SCAN_RENEWALS:
-            return POLL_S
-        self._renewals += 1
-        self._renew = True
-        return 0.0
+    async def _look_up_verdict(self) -> None:
+        """Find out what is known of this very radio, once for each bluetoothd.
 
-    async def _try_to_scan(self) -> bool:
-        """Start scanning; return whether it worked, and tell if not."""
-        try:
-            await self._start_scan()
-        except RadioError as error:
-            self._troubles.report("scan", f"{error}; {error.hint}", self._now())
-            self._scan_retry.failed(self._now())
-            return False
-        self._scan_retry.reset()
-        self._renewals = 0
-        self._troubles.clear("scan", self._now(), "scanning")
-        return True
+        Raises:
+            RadioError: if BlueZ is gone, or if not even advertising alone is fit for a badge.
+        """
+        if self._judge is not None and not self._judged:
+            extended = await self._advertiser.extended()
+            verdict = self._judge(recognise(self._adapter, self._watch.properties, extended=extended))
+            if verdict != self._listener.verdict:
+                self._listener.verdict, self._speaker.renew = verdict, self._advertiser.registered
+                self._listener.stale = True
+            self._judged = True
+        if self._broadcasting and (verdict := self._listener.verdict) and (refusal := verdict.refusal(ADVERTISING)):
+            raise RadioError(refusal, "use another adapter, kernel or BlueZ, then `sudo bzd doctor --radio`")
 
-    async def _start_scan(self) -> None:
-        mode = self._wanted_mode
-        if self._leaky and mode in {"full", "active"}:
-            hint = "scan.mode = auto takes the passive mode here, which sends nothing"
-            raise RadioError(f"scan mode {mode} shows the public address of adapter {self._adapter}", hint)
-        if mode == "auto":
-            self._best_mode = self._best_mode or await self._scanner.best_mode()
-            mode = "passive" if self._leaky else self._best_mode
-        self._scan_stale, self._deaf_since = False, None
-        try:
-            await self._scanner.start(mode)
-        except MonitorRefusedError:
-            if self._wanted_mode != "auto":
-                raise
-            await self._scanner.start("active")
+    async def _reset_if_due(self) -> bool:
+        """Switch the adapter off and on if nothing else helps and nobody minds; returns whether anything was tried."""
         now = self._now()
-        self._heard_at = now
-        if self._gap_since is not None:
-            self._state.rotation_gap_s, self._gap_since = now - self._gap_since, None
-
-    def _is_deaf(self, now: float) -> bool:
-        """Whether the scan is known, or with growing patience suspected, to hear nothing."""
-        if self._scan_stale or (self._deaf_since is not None and now - self._deaf_since >= DEAF_S):
-            return True
-        if now - self._heard_at < self._silence:
+        stuck, silent_since = self._listener.stuck or self._speaker.stuck, self._listener.silent_since
+        reason = self._reset.reason(now, stuck=stuck, silent_since=silent_since)
+        if not reason:
             return False
-        self._silence = min(self._silence * 2, SILENCE_MAX_S)
-        _log.debug("nothing heard for long; listening anew")
+        self._reset.spend(now)
+        await self._silence_all()
+        if self._advertiser.registered:
+            return True  # BlueZ could not be told, and would have it revived
+        try:
+            if others := await self._reset.others():
+                _log.debug("the adapter is not switched off and on: %s", others)
+                return True
+            _log.info("switching adapter %s off and on: %s", self._adapter, reason)
+            await self._reset.switch()
+        except BusError as failure:
+            _log.warning("cannot switch adapter %s off and on: %s", self._adapter, failure)
+        self._state.resets += 1
+        self._speaker.renew = self._listener.stale = True
+        self._hope()
         return True
+
+    async def _turn_on_again(self) -> None:
+        """An adapter that was to be off for an instant only."""
+        try:
+            await self._reset.repay()
+        except BusError as failure:
+            _log.debug("%s", failure)
 
     async def _silence_all(self) -> None:
         """Off the air: the advertisement first; what cannot be told now is told later."""
+        self._listener.silent_since = None
         if self._watch.powered:
             try:
                 await self._advertiser.unregister()
             except BusError as failure:
                 _log.debug("%s", failure)
         if self._bus.connected:
-            await self._scanner.stop()
+            await self._listener.stop()
         else:
             self._advertiser.forget()
-            self._scanner.abandon()
-        self._gap_since = None
+            self._listener.abandon()
 
     def _lost(self, loss: Loss) -> None:
         """BlueZ, the adapter or the bus went away, and with it all that was registered there."""
         if loss is not Loss.ADAPTER:
-            self._scanner.abandon()
+            self._listener.abandon()
+        if loss is Loss.BLUETOOTHD:
+            self._reset.bluetoothd_lost()
         if loss is not Loss.NOTHING:
             self._state.restarts += 1
-        self._best_mode, self._extended = "", None
-        self._advertiser.forget()
-        self._scan_stale = True
-        self._state.active_instances = None
+        self._judged = False
+        self._speaker.forget()
+        self._listener.forget()
         self._hope()
         self._wake.set()
 
-    def _heard(self, advertisement: Advertisement) -> None:
-        self._state.last_heard = advertisement.time
-        self._heard_at = self._now()
-        self._silence = SILENCE_S
-        self._sink(advertisement)
-
     def _changed(self, interface: str, changed: dict[str, Any]) -> None:
         if interface == ADVERTISING_MANAGER:
-            self._slot_unknown = True
+            self._speaker.slot_unknown = True
         if changed.get("Powered") is False:
-            self._renew = self._scan_stale = True
+            self._speaker.renew = self._listener.stale = True
         if "Discovering" in changed:
-            ended = not changed["Discovering"] and self._scanner.running and self._scanner.mode != "passive"
-            self._deaf_since = self._now() if ended else None
+            self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:
             self._hope()
         self._wake.set()
 
     def _hope(self) -> None:
         """Something changed for good: try everything again at once."""
-        for backoff in (self._retry, self._advertise_retry, self._scan_retry):
-            backoff.reset()
-        self._renewals = 0
+        self._retry.reset()
+        self._speaker.hope()
+        self._listener.hope()
 
     def _now(self) -> float:
         """Seconds on the event loop's clock."""

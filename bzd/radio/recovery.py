@@ -47,6 +47,30 @@ class Backoff:
         return max(0.0, self._next - now)
 
 
+class Patience:
+    """How long something is borne before it is acted on: each time twice as long as before.
+
+    Args:
+        first_s: at first.
+        longest_s: at most.
+
+    Attributes:
+        limit_s: how long it is borne now.
+    """
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first, self._longest = first_s, longest_s
+        self.limit_s = first_s
+
+    def spent(self) -> None:
+        """It was acted on."""
+        self.limit_s = min(self.limit_s * 2, self._longest)
+
+    def reset(self) -> None:
+        """All is well again."""
+        self.limit_s = self._first
+
+
 class DutyCycle:
     """When to listen: all the time, or for a while in each period.
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -63,6 +63,11 @@ class Watch:
     def powered(self) -> bool:
         """Whether the adapter is known to be on."""
         return self._properties is not None and bool(self._properties.get("Powered"))
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The adapter's properties; none where they have to be read, which `ready` does."""
+        return self._properties or {}
 
     async def ready(self, *, broadcasting: bool) -> None:
         """Make sure of a bus and of an adapter that is there and on.

@@ -12,10 +12,13 @@ it hit; a file made to harm whoever opens it does no more than be refused.
 What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key;
 for each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the
 number and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public
-keys; when the files were last written. The log beside the store (`-wal`) also holds the last few MB that were written,
-flush by flush, so that it tells how many contacts were in progress at each, and for how long, since the log began. All
-that tells how much was heard on which day and how often the daemon was started, and nothing of who was met or where.
-Where the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
+keys; that and until when the wearer has paused the badge; when the files were last written. The log beside the store
+(`-wal`) also holds the last few MB that were written, flush by flush, so that it tells how many contacts were in
+progress at each, and for how long, since the log began. All that tells how much was heard on which day, how often the
+daemon was started and how many key files a badge that matches by itself has read when, and nothing of who was met or
+where. Nor does it tell whether one of them was a case: each time that something is kept of matching, that is written
+anew for every day that there are contacts of, one row for up to five cases met that day and one also for none. Where
+the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
 
 What nobody promises:
 
@@ -66,16 +69,19 @@ statement (`bzd.store.container.SCHEMA`):
     trace       sha256 (32 bytes) of each trace that was replayed to its end
     request     id, verb, answer or NULL: what the command line wants of a running daemon, and what the daemon said
 
-Purposes: 1 contacts and clock anchors; 2 the badge's own daily keys; 3 the label; 4 the badge's private signing key.
-Purpose 1 is sealed to `recipients/*.pub`, 2 and 4 to `key-recipients/*.pub`, 3 to both; those of 3 and 4 are the
-recipients at the time of `bzd init`. A segment of purpose 1 or 2 holds what started on its UTC day; without a day it
-holds what belongs to a clock that was not known to be right, of one boot, and begins with an anchor that names the
-boot. There the times of contacts are CLOCK_BOOTTIME: add wall clock less boottime of the last right anchor of that boot
-in any segment; where there is none, of the last anchor of that boot, which gives the best guess. The times of daily
-keys are those of the wrong clock, and a key is of use only if that differs from the right one by less than two hours. A
-segment whose `provisional` is not 0 was written by a replay that has not ended: it is kept as a whole or not at all,
-and the next appender removes what a replay left that never finished. Readers leave it out if `provisional` is 1; 2 lets
-them watch a replay in real time. A segment without sealed keys was purged, and its rows go with the next appender.
+Purposes: 1 contacts and clock anchors; 2 the badge's own daily keys; 3 the label; 4 the badge's private signing key; 6
+what matching found. Purposes 1 and 6 are sealed to `recipients/*.pub`, 2 and 4 to `key-recipients/*.pub`, 3 to both;
+those of 3 and 4 are the recipients at the time of `bzd init`. A segment of purpose 1 or 2 holds what started on its UTC
+day; without a day it holds what belongs to a clock that was not known to be right, of one boot, and begins with an
+anchor that names the boot. There the times of contacts are CLOCK_BOOTTIME: add wall clock less boottime of the last
+right anchor of that boot in any segment; where there is none, of the last anchor of that boot, which gives the best
+guess. The times of daily keys are those of the wrong clock, and a key is of use only if that differs from the right one
+by less than two hours. A segment whose `provisional` is not 0 was written by a replay that has not ended: it is kept as
+a whole or not at all, and the next appender removes what a replay left that never finished. Readers leave it out if
+`provisional` is 1; 2 lets them watch a replay in real time. A segment without sealed keys was purged, and its rows go
+with the next appender. A segment of purpose 6 holds the keys of cases that explain contacts of its UTC day, and the key
+files that were read on it; without a day, those that explain contacts of which the time is not known. It is never added
+to: what was found is written anew as a whole, in one transaction with the files that it was found in.
 
 Sealing
 -------
@@ -108,6 +114,15 @@ version or kind it does not know.
     kind 3, clock anchor:   boot id (16 bytes), i64 CLOCK_BOOTTIME in ms, i64 wall clock, u8 whether it was right
     kind 4, label:          short string of 200, UTF-8; i64 when the store was made; signing_key of table store
     kind 5, signing key:    Ed25519 private key, 32 bytes
+    kind 6, files read:     at   2  u8 number of files, 1 to 7
+                            at   3  files of 52 bytes: SHA-256 (32), i64 when it was read, i64 the time after which no
+                                    contact can begin that is with one of its keys, u32 id of the last segment of
+                                    purpose 1 then
+    kind 7, matched keys:   at   2  u8 number of keys, 0 to 5
+                            at   3  keys of 71 bytes: short string of 16, protocol; short string of 32, key; u32 first
+                                    interval; u16 number of intervals; u8 report type (5: revoked); i8 days since onset;
+                                    i32 transmission risk; u8 flags: 1 it came as news of a key, 2 days since onset are
+                                    known, 4 transmission risk is known; i64 when it was found
 
 A contact of more than 24 scan instances takes several records, in rows of any numbers: all have the row number of the
 first as `head`, and `part` counts from 0. The scan instances of all parts in order make the contact; all else is taken
@@ -138,7 +153,7 @@ with a reader that was written from this page alone.
 In Python
 ---------
 `create` and `inspect`; `open_appender` gives an `Appender`, `open_reader` a `Reader`; `days`, `backup`, `purge`,
-`salvage`.
+`salvage`. What matching found is read by `Reader.findings` and kept by `bzd.store.findings`.
 Identities and public keys are in `bzd.store.identity`, where their files lie in `bzd.store.state`.
 """
 

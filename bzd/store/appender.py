@@ -16,8 +16,16 @@ from bzd.store import state as layout
 from bzd.store.draft import Draft, Handle
 from bzd.store.lock import AppenderLock
 from bzd.store.records import ClockAnchor, encode_anchor, encode_key
-from bzd.store.sealing import CONTACTS, OWN_KEYS, Place
-from bzd.store.segments import SEGMENT_MAX, Provisional, Segment, delete_segments, has_key, insert_segment
+from bzd.store.sealing import CONTACTS, FINDINGS, OWN_KEYS, Place
+from bzd.store.segments import (
+    SEGMENT_MAX,
+    Provisional,
+    Segment,
+    delete_segments,
+    highest_segment,
+    insert_segment,
+    key_mark,
+)
 
 OPEN_SEGMENTS_MAX: Final = 32
 """Segments whose data keys are kept in memory at once. A replay that spans more days ends the one used longest ago; a
@@ -197,8 +205,7 @@ class Appender:
         """
         self.end_segments()
         with container.translated(self._path):
-            query = "SELECT coalesce(max(id), 0) FROM segment"
-            self._before_replay = max(self._highest, self._connection.execute(query).fetchone()[0])
+            self._before_replay = max(self._highest, highest_segment(self._connection))
         self._replaying, self._provisional = True, provisional
 
     def finish_replay(self, traces: Collection[bytes] = ()) -> None:
@@ -212,8 +219,8 @@ class Appender:
     def discard_replay(self) -> None:
         """Remove all that the replay added, whether readers could see it or not."""
         with self._transaction():
-            query = "SELECT id FROM segment WHERE id > ?"
-            added = self._connection.execute(query, (self._before_replay,)).fetchall()
+            query = "SELECT id FROM segment WHERE id > ? AND purpose != ?"
+            added = self._connection.execute(query, (self._before_replay, FINDINGS)).fetchall()
             delete_segments(self._connection, [row[0] for row in added])
         self._replay_is_over()
 
@@ -258,7 +265,7 @@ class Appender:
         """One transaction: its draft is written at the end, or nothing is and memory is as before."""
         counts = [(segment, segment.rows) for segment in self._open.values()]
         opened = dict(self._open)
-        draft = Draft(self._segment)
+        draft = Draft(self._segment, lambda segment: segment.there(self._connection))
         with container.translated(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -279,7 +286,7 @@ class Appender:
 
     def _forget_purged(self, draft: Draft) -> None:
         """Drop the segments that another process purged since the last transaction."""
-        draft.alive = {segment for segment in self._open.values() if has_key(self._connection, segment.place.segment)}
+        draft.alive = {segment for segment in self._open.values() if segment.there(self._connection)}
         self._open = {key: segment for key, segment in self._open.items() if segment in draft.alive}
 
     def _segment(self, draft: Draft, purpose: int, day: int | None) -> Segment:
@@ -298,15 +305,14 @@ class Appender:
 
     def _begin(self, purpose: int, day: int | None) -> Segment:
         # A number that a purge freed is not used again while a handle may still name its rows.
-        (highest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM segment").fetchone()
-        self._highest = max(self._highest, highest) + 1
+        self._highest = max(self._highest, highest_segment(self._connection)) + 1
         if self._highest > SEGMENT_MAX:
             raise BzdError(f"{self._path} has no segment number left", "export the store and make a new one")
         place = Place(self._store_id, purpose, self._highest, day)
         folder = layout.RECIPIENTS if purpose == CONTACTS else layout.KEY_RECIPIENTS
         keys = layout.recipients(self._state, folder)
         cipher = insert_segment(self._connection, place, keys, provisional=self._provisional)
-        return Segment(place, cipher)
+        return Segment(place, cipher, key_mark(self._connection, place.segment))
 
     def _end(self, segments: Collection[Segment]) -> None:
         for segment in segments:

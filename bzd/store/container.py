@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -182,6 +180,9 @@ def _readable(path: Path) -> Iterator[tuple[Path, str]]:
     if not log.exists() or log.stat().st_size == 0:
         yield path, "mode=ro&immutable=1"
         return
+    import shutil  # noqa: PLC0415  with what it loads, bz2 and lzma, half a megabyte of the daemon, which never comes here
+    import tempfile  # noqa: PLC0415  the same
+
     with tempfile.TemporaryDirectory(prefix="bzd-") as folder:
         copy = Path(folder) / path.name
         try:

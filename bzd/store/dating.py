@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bzd.model import Contact
-from bzd.store.records import TIME_MAX_S, ClockAnchor
+from bzd.store.fields import TIME_MAX_S
+from bzd.store.records import ClockAnchor
 
 KEY_ERROR_MAX_S = 7200.0
 """A daily key that was used by a clock more wrong than this is of no use to others: GAEN matches IDs up to two hours

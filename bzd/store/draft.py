@@ -37,14 +37,16 @@ class Draft:
 
     Args:
         segment: gives the open segment for a purpose and day, beginning one where there is none.
+        there: whether a segment was not purged.
 
     Attributes:
         alive: segments that can still be written to: open, and not purged by another process.
         ending: segments to end after the rows were written.
     """
 
-    def __init__(self, segment: Callable[[Draft, int, int | None], Segment]) -> None:
+    def __init__(self, segment: Callable[[Draft, int, int | None], Segment], there: Callable[[Segment], bool]) -> None:
         self._segment = segment
+        self._there = there
         self._put: dict[int, tuple[int, bytes, bytes]] = {}
         self._gone: list[int] = []
         self._moved: list[tuple[Handle, Segment | None, tuple[int, ...], Contact | None]] = []
@@ -109,7 +111,8 @@ class Draft:
         self._moved.append((handle, segment, rows, contact))
 
     def _delete(self, segment: Segment, rows: tuple[int, ...]) -> None:
-        if not rows:
+        if not rows or (segment not in self.alive and not self._there(segment)):
+            # A purge takes the rows; by now others may have the number.
             return
         self._gone += [segment.row(number) for number in rows]
         segment.rows -= len(rows)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import os
 import re
 import struct
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from bzd.digest import sha256
 from bzd.errors import IdentityError, PassphraseError
 
 ML_KEM_SEED_BYTES = 64
@@ -169,7 +169,7 @@ def fingerprint(domain: bytes, public: bytes) -> str:
         domain: what kind of key it is, so that keys of two kinds never have one fingerprint.
         public: the key.
     """
-    return "-".join(textwrap.wrap(hashlib.sha256(domain + public).hexdigest()[:32], 4))
+    return "-".join(textwrap.wrap(sha256(domain + public).hex()[:32], 4))
 
 
 def needs_passphrase(data: bytes) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One appender at a time: an advisory lock that dies with its process."""
+"""One appender, and one keeper of findings, at a time: advisory locks that die with their process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from bzd.errors import BusyError, StateError
-from bzd.store.state import LOCK_FILE, adopt, output_error
+from bzd.store.state import FINDINGS_LOCK_FILE, LOCK_FILE, adopt, output_error
 
 _HELD: set[tuple[int, int, int]] = set()
 """Process, device and inode of the locks this process holds. POSIX record locks belong to a process, so that they
@@ -17,25 +18,30 @@ would not keep out a second appender of the same process, and closing any descri
 (fcntl(2)); in return a forked child does not keep them alive, as it would a flock(2)."""
 
 
-class AppenderLock:
-    """The right to append to the store of a state directory, until `release`.
+class Lock:
+    """A right in a state directory that one process at a time has, until `release`.
 
     Args:
         state: the state directory.
 
     Raises:
-        BusyError: if another appender, of this process or another, has it.
+        BusyError: if another, of this process or another, has it.
         StateError: if there is no state directory.
         OutputError: if the lock file cannot be opened; DiskFullError on a read-only file system.
     """
 
+    file: ClassVar[str]
+    """What is locked."""
+    doing: ClassVar[str]
+    """What whoever has it is doing, in words."""
+
     def __init__(self, state: Path) -> None:
-        path = state / LOCK_FILE
+        path = state / self.file
         if not os.path.isdir(state):  # noqa: PTH112  Path.is_dir raises where a folder above may not be entered
             raise StateError(f"there is no state directory at {state}")
         self._key = _identify(path)
         if self._key in _HELD:
-            raise _busy(state)
+            raise self._busy(state)
         try:
             self._descriptor = _open(path)
         except OSError as error:
@@ -44,7 +50,7 @@ class AppenderLock:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            raise _busy(state) from error
+            raise self._busy(state) from error
         self._key = _identify(path)
         _HELD.add(self._key)
 
@@ -52,6 +58,21 @@ class AppenderLock:
         """Give it back."""
         _HELD.discard(self._key)
         os.close(self._descriptor)
+
+    def _busy(self, state: Path) -> BusyError:
+        return BusyError(f"another bzd is {self.doing} the store in {state}")
+
+
+class AppenderLock(Lock):
+    """The right to append to the store of a state directory."""
+
+    file, doing = LOCK_FILE, "appending to"
+
+
+class FindingsLock(Lock):
+    """The right to keep what matching found in the store of a state directory."""
+
+    file, doing = FINDINGS_LOCK_FILE, "matching keys against"
 
 
 def _open(path: Path) -> int:
@@ -70,7 +91,3 @@ def _identify(path: Path) -> tuple[int, int, int]:
     except OSError:
         return os.getpid(), 0, 0
     return os.getpid(), status.st_dev, status.st_ino
-
-
-def _busy(state: Path) -> BusyError:
-    return BusyError(f"another bzd is appending to the store in {state}")

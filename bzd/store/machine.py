@@ -9,11 +9,11 @@ has, and whoever starts on another board is told.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
+from bzd.digest import sha256
 from bzd.store.state import write_new
 
 MACHINE_FILE = "machine"
@@ -75,6 +75,6 @@ def _marks(store_id: bytes, root: Path) -> list[str]:
             with (root / path).open("rb") as file:
                 told = file.read(_LONGEST).strip(b"\0\n ")
             if told:
-                digest = hashlib.sha256(b"bzd machine\0" + store_id + kind.encode() + b"\0" + told)
-                lines.append(f"{kind} {digest.hexdigest()}")
+                digest = sha256(b"bzd machine\0" + store_id + kind.encode() + b"\0" + told)
+                lines.append(f"{kind} {digest.hex()}")
     return lines

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bzd.store import container
+from bzd.store.fields import TIME_MAX_S
 from bzd.store.identity import Identity
-from bzd.store.records import TIME_MAX_S, EndOfSegment, Record, decode
+from bzd.store.records import EndOfSegment, Record, decode
 from bzd.store.sealing import BLOB_BYTES, NONCE_BYTES, SEALED_KEY_BYTES, SUITE_ID, Place, RecordCipher, open_key
 from bzd.store.segments import END_ROWS, Provisional, key_range, row_range
 

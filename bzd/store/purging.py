@@ -13,7 +13,7 @@ from pathlib import Path
 from bzd.errors import BusyError, InputError
 from bzd.store import container
 from bzd.store.opening import SegmentRow, segment_rows
-from bzd.store.sealing import CONTACTS, OWN_KEYS
+from bzd.store.sealing import CONTACTS, FINDINGS, OWN_KEYS
 from bzd.store.segments import delete_segments, key_range
 from bzd.store.state import STORE_FILE, store_file
 
@@ -50,12 +50,12 @@ def days(source: Path) -> tuple[date, ...]:
     """
     path = store_file(source)
     with container.open_reader(path) as connection, container.translated(path):
-        found = {segment.place.day for segment in segment_rows(connection, b"") if segment.place.purpose in _PURGED}
+        found = {segment.place.day for segment in segment_rows(connection, b"") if segment.place.purpose in _KEPT}
     return tuple(sorted(_EPOCH + timedelta(days=day) for day in found if day is not None))
 
 
 def purge(state: Path, *, days: Collection[date] | None = None, before: float | None = None, now: float) -> PurgeResult:
-    """Delete contacts and own keys of whole UTC days, so that they cannot be opened even with an identity.
+    """Delete contacts, findings and own keys of whole UTC days, so that they cannot be opened even with an identity.
 
     Works beside a live appender, which begins a new segment where its own is gone. Label and signing key stay. What
     flash memory keeps of overwritten pages is out of reach of any program.
@@ -64,7 +64,8 @@ def purge(state: Path, *, days: Collection[date] | None = None, before: float | 
         state: the state directory.
         days: the days to purge; None for no such limit.
         before: purge the days that ended by then, UTC unix seconds; None for no such limit. A segment without a day
-            goes when the next one that has a day began by then. With neither limit everything goes.
+            goes when the next one that has a day began by then, and what was found of contacts without a day goes with
+            the last of them. With neither limit everything goes.
         now: UTC unix seconds.
 
     Raises:
@@ -103,7 +104,10 @@ def _purge(
     return PurgeResult(len(chosen), records, tuple(sorted(dates)), undated)
 
 
-_PURGED = {CONTACTS, OWN_KEYS}
+_KEPT = {CONTACTS, OWN_KEYS}
+"""What a badge keeps of a day."""
+_PURGED = {*_KEPT, FINDINGS}
+"""What goes with it: also what matching found."""
 
 
 def _chosen(
@@ -117,7 +121,11 @@ def _chosen(
         return True
     if day is not None:
         return (day + 1) * _DAY_S <= before
-    later = (other.place for other in segments if other.place.segment > segment.place.segment)
+    kept = [other for other in segments if other.place.purpose in _KEPT]
+    if segment.place.purpose == FINDINGS:
+        undated = [other for other in kept if other.place.purpose == CONTACTS and other.place.day is None]
+        return all(_chosen(other, segments, days, before) for other in undated)
+    later = (other.place for other in kept if other.place.segment > segment.place.segment)
     following = next((place.day for place in later if place.day is not None), None)
     return following is not None and following * _DAY_S <= before
 

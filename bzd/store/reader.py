@@ -17,10 +17,13 @@ from bzd.errors import IdentityError, StoreError
 from bzd.model import Contact, DailyKey
 from bzd.store import container
 from bzd.store.dating import KEY_ERROR_MAX_S, Clocks
+from bzd.store.findings import Findings
 from bzd.store.identity import Identity
+from bzd.store.matched import MatchedKey, MatchedKeys, ReadFile, ReadFiles
 from bzd.store.opening import Contents, SegmentRow, open_segment, orphans, read_segment, segment_rows
 from bzd.store.records import ClockAnchor, ContactPart, Label, SigningKey, join
-from bzd.store.sealing import CONTACTS, LABEL, OWN_KEYS, SIGNING, RecordCipher
+from bzd.store.sealing import CONTACTS, FINDINGS, LABEL, OWN_KEYS, SIGNING, RecordCipher
+from bzd.store.segments import key_mark
 from bzd.store.state import store_file
 
 _DAY_S = 86400
@@ -131,6 +134,27 @@ class Reader:
                 if isinstance(record, ClockAnchor):
                     yield record
 
+    def findings(self) -> Findings:
+        """What matching found so far; what cannot be read is left out, and told by `Findings.whole`."""
+        self._survey()
+        segments = self._of(FINDINGS)
+        trouble = len(self.problems)
+        files: list[ReadFile] = []
+        keys: defaultdict[int | None, list[MatchedKey]] = defaultdict(list)
+        for segment in segments:
+            for record in self._records(segment):
+                if isinstance(record, ReadFiles):
+                    files += record.files
+                elif isinstance(record, MatchedKeys):
+                    keys[segment.place.day] += record.keys
+        return Findings(
+            tuple(files),
+            dict(keys),
+            tuple((row.place.segment, row.place.day) for row in self._of(CONTACTS) if self._has_key(row)),
+            tuple(segment.place.segment for segment in segments),
+            whole=len(self.problems) == trouble,
+        )
+
     def signing_key(self) -> bytes:
         """The private half of the badge's Ed25519 key, 32 bytes.
 
@@ -158,6 +182,9 @@ class Reader:
 
     def _of(self, purpose: int) -> list[SegmentRow]:
         return [segment for segment in self._segments if segment.place.purpose == purpose]
+
+    def _has_key(self, segment: SegmentRow) -> bool:
+        return key_mark(self._connection, segment.place.segment) is not None
 
     def _opens(self, segment: SegmentRow) -> bool:
         return self._cipher(segment) is not None

@@ -13,24 +13,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bzd.model import Contact, DailyKey, ScanInstance
+from bzd.store.fields import (
+    PLAIN_BYTES,
+    PROTOCOL_MAX_BYTES,
+    VERSION,
+    fits,
+    name_of,
+    padded,
+    ticks,
+    time_of,
+)
+from bzd.store.matched import FILES_KIND, KEYS_KIND, MatchedKeys, ReadFiles, decode_files, decode_keys
 
-VERSION = 1
-"""Format version of records; the first byte of each."""
-PLAIN_BYTES = 408
-"""Length of a record: a head of 93 bytes and 24 scan instances of 13 make 405. Sealed it is 424 bytes, so that nine
-rows fit a database page of 4096."""
 SCANS_PER_RECORD = 24
 """Scan instances in one record; a longer contact continues in a further record."""
-PROTOCOL_MAX_BYTES = 16
-"""Longest protocol name (`bzd.protocols.interface`)."""
 ID_MAX_BYTES = 24
 """Longest rolling ID; known protocols have 12 or 16 bytes."""
 METADATA_MAX_BYTES = 16
 """Longest metadata; known protocols have 0 or 4 bytes."""
 KEY_MAX_BYTES = 64
 """Longest daily key; known protocols have 16 or 32 bytes."""
-TIME_MAX_S = 253_402_300_800
-"""Times are from 0 to this, the year 10000, which RFC 3339 cannot write; the tracker refuses later ones as well."""
 LABEL_MAX_BYTES = 200
 """Longest label in UTF-8; a host name has at most 64 characters on Linux."""
 
@@ -111,7 +113,7 @@ class SigningKey:
     private: bytes
 
 
-Record = EndOfSegment | ContactPart | DailyKey | ClockAnchor | Label | SigningKey
+Record = EndOfSegment | ContactPart | DailyKey | ClockAnchor | Label | SigningKey | ReadFiles | MatchedKeys
 
 
 def contact_parts(contact: Contact) -> list[Sequence[ScanInstance]]:
@@ -133,9 +135,9 @@ def encode_part(contact: Contact, scans: Iterable[ScanInstance], *, head: int, p
     Raises:
         ValueError: if a value is out of the bounds of `bzd.model` or of this module.
     """
-    _fits(contact.protocol.encode(), PROTOCOL_MAX_BYTES, "protocol")
-    _fits(contact.rolling_id, ID_MAX_BYTES, "rolling id")
-    _fits(contact.metadata, METADATA_MAX_BYTES, "metadata")
+    fits(contact.protocol.encode(), PROTOCOL_MAX_BYTES, "protocol")
+    fits(contact.rolling_id, ID_MAX_BYTES, "rolling id")
+    fits(contact.metadata, METADATA_MAX_BYTES, "metadata")
     packed = [_encode_scan(scan) for scan in scans]
     distance = contact.distance_m
     try:
@@ -146,8 +148,8 @@ def encode_part(contact: Contact, scans: Iterable[ScanInstance], *, head: int, p
             contact.protocol.encode(),
             contact.rolling_id,
             contact.metadata,
-            _ticks(contact.start),
-            _ticks(contact.end),
+            ticks(contact.start),
+            ticks(contact.end),
             round(contact.near_s * 1000),
             _NO_DISTANCE if distance is None else round(distance * 100),
             head,
@@ -156,7 +158,7 @@ def encode_part(contact: Contact, scans: Iterable[ScanInstance], *, head: int, p
         )
     except (struct.error, OverflowError) as error:
         raise ValueError(f"contact does not fit a record: {error}") from error
-    return _padded(record + b"".join(packed))
+    return padded(record + b"".join(packed))
 
 
 def encode_key(key: DailyKey) -> bytes:
@@ -165,10 +167,10 @@ def encode_key(key: DailyKey) -> bytes:
     Raises:
         ValueError: if protocol or key are too long.
     """
-    _fits(key.protocol.encode(), PROTOCOL_MAX_BYTES, "protocol")
-    _fits(key.key, KEY_MAX_BYTES, "key")
-    times = _ticks(key.start), _ticks(key.end)
-    return _padded(_KEY_RECORD.pack(VERSION, _KEY, key.protocol.encode(), key.key, *times))
+    fits(key.protocol.encode(), PROTOCOL_MAX_BYTES, "protocol")
+    fits(key.key, KEY_MAX_BYTES, "key")
+    times = ticks(key.start), ticks(key.end)
+    return padded(_KEY_RECORD.pack(VERSION, _KEY, key.protocol.encode(), key.key, *times))
 
 
 def encode_anchor(anchor: ClockAnchor) -> bytes:
@@ -177,8 +179,8 @@ def encode_anchor(anchor: ClockAnchor) -> bytes:
     Raises:
         ValueError: if a time is out of bounds.
     """
-    times = _ticks(anchor.boottime), _ticks(anchor.wall)
-    return _padded(_ANCHOR_RECORD.pack(VERSION, _ANCHOR, anchor.boot_id, *times, anchor.synced))
+    times = ticks(anchor.boottime), ticks(anchor.wall)
+    return padded(_ANCHOR_RECORD.pack(VERSION, _ANCHOR, anchor.boot_id, *times, anchor.synced))
 
 
 def encode_label(label: Label) -> bytes:
@@ -187,18 +189,18 @@ def encode_label(label: Label) -> bytes:
     Raises:
         ValueError: if the label is longer than `LABEL_MAX_BYTES`.
     """
-    text = _fits(label.text.encode(), LABEL_MAX_BYTES, "label")
-    return _padded(_LABEL_RECORD.pack(VERSION, _LABEL, text, _ticks(label.created), label.signing_public))
+    text = fits(label.text.encode(), LABEL_MAX_BYTES, "label")
+    return padded(_LABEL_RECORD.pack(VERSION, _LABEL, text, ticks(label.created), label.signing_public))
 
 
 def encode_signing_key(key: SigningKey) -> bytes:
     """The record of the badge's signing key."""
-    return _padded(_SIGNING_RECORD.pack(VERSION, _SIGNING, key.private))
+    return padded(_SIGNING_RECORD.pack(VERSION, _SIGNING, key.private))
 
 
 def encode_end(end: EndOfSegment) -> bytes:
     """The record that ends a segment."""
-    return _padded(_END_RECORD.pack(VERSION, _END, end.rows))
+    return padded(_END_RECORD.pack(VERSION, _END, end.rows))
 
 
 def decode(record: bytes) -> Record:
@@ -257,11 +259,11 @@ def _decode_contact(record: bytes) -> ContactPart:
         raise ValueError(f"a contact record with {count} scan instances")
     packed = record[_CONTACT_HEAD.size : _CONTACT_HEAD.size + count * _SCAN.size]
     contact = Contact(
-        protocol=_name(protocol),
+        protocol=name_of(protocol),
         rolling_id=rolling_id,
         metadata=metadata,
-        start=_time(start),
-        end=_time(end),
+        start=time_of(start),
+        end=time_of(end),
         near_s=near / 1000,
         distance_m=None if distance == _NO_DISTANCE else distance / 100,
         synced=bool(flags & _SYNCED),
@@ -277,12 +279,12 @@ def _decode_contact(record: bytes) -> ContactPart:
 
 def _decode_key(record: bytes) -> DailyKey:
     _, _, protocol, key, start, end = _KEY_RECORD.unpack_from(record)
-    return DailyKey(_name(protocol), key, _time(start), _time(end))
+    return DailyKey(name_of(protocol), key, time_of(start), time_of(end))
 
 
 def _decode_anchor(record: bytes) -> ClockAnchor:
     _, _, boot_id, boottime, wall, synced = _ANCHOR_RECORD.unpack_from(record)
-    return ClockAnchor(boot_id, _time(boottime), _time(wall), bool(synced))
+    return ClockAnchor(boot_id, time_of(boottime), time_of(wall), bool(synced))
 
 
 def _decode_label(record: bytes) -> Label:
@@ -290,7 +292,7 @@ def _decode_label(record: bytes) -> Label:
     label = text.decode()
     if not label.isprintable():
         raise ValueError("a label with control characters")
-    return Label(label, _time(created), signing_public)
+    return Label(label, time_of(created), signing_public)
 
 
 _DECODERS: dict[int, Callable[[bytes], Record]] = {
@@ -300,35 +302,6 @@ _DECODERS: dict[int, Callable[[bytes], Record]] = {
     _ANCHOR: _decode_anchor,
     _LABEL: _decode_label,
     _SIGNING: lambda record: SigningKey(_SIGNING_RECORD.unpack_from(record)[2]),
+    FILES_KIND: decode_files,
+    KEYS_KIND: decode_keys,
 }
-
-
-def _ticks(time: float) -> int:
-    """Whole milliseconds of a time."""
-    if not 0 <= time <= TIME_MAX_S:
-        raise ValueError(f"time {time} does not fit a record")
-    return round(time * 1000)
-
-
-def _time(ticks: int) -> float:
-    """The time of so many milliseconds; a store may come from anybody, and what is out of bounds could not be shown."""
-    if not 0 <= ticks <= TIME_MAX_S * 1000:
-        raise ValueError("a time out of bounds")
-    return ticks / 1000
-
-
-def _name(protocol: bytes) -> str:
-    """The name of a protocol; it is printed, so it must not hold control characters."""
-    if not protocol.isalnum():
-        raise ValueError("a protocol name that is none")
-    return protocol.decode("ascii")
-
-
-def _fits(value: bytes, longest: int, name: str) -> bytes:
-    if len(value) > longest:
-        raise ValueError(f"{name} is longer than {longest} bytes")
-    return value
-
-
-def _padded(record: bytes) -> bytes:
-    return record.ljust(PLAIN_BYTES, b"\0")

@@ -18,8 +18,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from bzd.store.fields import PLAIN_BYTES
 from bzd.store.identity import Identity, PublicKey
-from bzd.store.records import PLAIN_BYTES
 
 FORMAT_VERSION = 1
 """Version of the store's format; bound into every sealed key and record."""
@@ -38,6 +38,7 @@ NO_DAY = -(2**31)
 """The day of a segment that has none, as it is bound into keys and records."""
 
 CONTACTS, OWN_KEYS, LABEL, SIGNING = 1, 2, 3, 4
+FINDINGS = 6
 """What a segment holds."""
 
 _PLACE = struct.Struct(">HB16sQi")
@@ -51,7 +52,7 @@ class Place(NamedTuple):
 
     Attributes:
         store: the store's ID, 16 bytes.
-        purpose: `CONTACTS`, `OWN_KEYS`, `LABEL` or `SIGNING`.
+        purpose: `CONTACTS`, `OWN_KEYS`, `LABEL`, `SIGNING` or `FINDINGS`.
         segment: the segment's ID, 1 to 2**31 - 1.
         day: UTC day as days since 1970-01-01, None where the clock was never right or days do not matter.
     """

@@ -81,10 +81,19 @@ def row_range(segment: int) -> tuple[int, int]:
     return low, low + (1 << SEGMENT_SHIFT) - 1
 
 
-def has_key(connection: sqlite3.Connection, segment: int) -> bool:
-    """Whether a segment still has a sealed key, so that it was not purged."""
-    query = "SELECT 1 FROM sealed_key WHERE id BETWEEN ? AND ? LIMIT 1"
-    return connection.execute(query, key_range(segment)).fetchone() is not None
+def key_mark(connection: sqlite3.Connection, segment: int) -> bytes | None:
+    """What tells a segment from others that have its number later; None if it has no sealed key, so that it was purged.
+
+    Numbers that a purge freed may be used again by whoever writes beside an appender.
+    """
+    query = "SELECT substr(sealed, 1, 16) FROM sealed_key WHERE id BETWEEN ? AND ? LIMIT 1"
+    row = connection.execute(query, key_range(segment)).fetchone()
+    return bytes(row[0]) if row is not None and isinstance(row[0], bytes) else None
+
+
+def highest_segment(connection: sqlite3.Connection) -> int:
+    """The highest number that a segment has, 0 without any."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM segment").fetchone()[0])
 
 
 def delete_segments(connection: sqlite3.Connection, segments: Sequence[int]) -> int:
@@ -104,12 +113,14 @@ class Segment:
     Attributes:
         place: where it belongs.
         cipher: seals its records.
+        mark: see `key_mark`.
         rows: how many rows it has.
         next_row: the number that the next row gets; numbers are never used twice.
     """
 
     place: Place
     cipher: RecordCipher
+    mark: bytes | None = None
     rows: int = 0
     next_row: int = 1
 
@@ -127,6 +138,10 @@ class Segment:
     def row(self, number: int) -> int:
         """The ID of the row with this number."""
         return (self.place.segment << SEGMENT_SHIFT) + number
+
+    def there(self, connection: sqlite3.Connection) -> bool:
+        """Whether it was not purged."""
+        return self.mark is not None and key_mark(connection, self.place.segment) == self.mark
 
     def end(self, connection: sqlite3.Connection) -> None:
         """Write its end-of-segment records within the open transaction, or delete it if nothing is in it."""

@@ -5,9 +5,12 @@
 
     store.sqlite            0600  the sealed store (with -wal and -shm beside it while it is open)
     store.lock              0600  empty; whoever appends holds a lock on it
+    findings.lock           0600  empty; whoever matches and keeps what is found holds a lock on it
     recipients/*.pub        0644  public keys that contacts are sealed to, from the next segment on
     key-recipients/*.pub    0644  public keys that the badge's own daily keys are sealed to
     identity.key            0600  only where this machine may read its own store
+    machine                 0600  hashes that tell a copied card (`bzd.store.machine`)
+    paused                  0600  only while the badge is paused (`bzd.daemon.pausing`)
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ STORE_FILE = "store.sqlite"
 """The sealed store."""
 LOCK_FILE = "store.lock"
 """What an appender locks."""
+FINDINGS_LOCK_FILE = "findings.lock"
+"""What whoever keeps findings locks."""
 IDENTITY_FILE = "identity.key"
 """The identity, where it is kept on this machine."""
 RECIPIENTS = "recipients"

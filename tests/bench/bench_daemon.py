@@ -25,6 +25,7 @@ from bzd.config import Config
 from bzd.daemon import report, runtime
 from bzd.daemon.badge import Badge, Surroundings
 from bzd.daemon.keeper import Keeper
+from bzd.daemon.pausing import Pausing
 from bzd.daemon.retention import Retention
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.model import Advertisement, Identifier
@@ -109,7 +110,7 @@ async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement
     with open_appender(state) as appender:
         keeping = TimeKeeper(clock, synchronised=True)
         keeper = Keeper(appender, keeping, Config().proximity.max_contacts_per_hour)
-        around = Surroundings(clock, right, make, None)
+        around = Surroundings(clock, right, make, Pausing(state, None, keeping))
         badge = Badge(Config(), around, keeping, keeper, Retention(state, keeper, keeping))
         badge.start()
         await asyncio.sleep(0)

@@ -60,7 +60,8 @@ Process = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No state, configuration, or time zone of whoever runs the tests; a home of their own."""
-    for name in ("BZD_STATE", "BZD_CONFIG", "BZD_DEBUG", "STATE_DIRECTORY", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+    systemd = ("STATE_DIRECTORY", "CONFIGURATION_DIRECTORY")
+    for name in ("BZD_STATE", "BZD_CONFIG", "BZD_DEBUG", *systemd, "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("bzd.cli.options.SYSTEM_STATE", tmp_path / "no-system-state")

@@ -58,7 +58,7 @@ def test_toml_loads_back_to_the_same_values(bzd: Bzd, tmp_path: Path) -> None:
 
 
 def test_where_the_file_comes_from(bzd: Bzd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--config wins over $BZD_CONFIG, that over the system's file, that over the user's own."""
+    """--config wins over $BZD_CONFIG, that over a service's folder, the system's file and the user's own."""
 
     def days() -> int:
         return int(next(s["value"] for s in bzd("config", "--json").json["settings"] if s["name"].startswith("store.")))
@@ -72,6 +72,11 @@ def test_where_the_file_comes_from(bzd: Bzd, tmp_path: Path, monkeypatch: pytest
     assert days() == 1
     monkeypatch.setattr("bzd.cli.options.SYSTEM_CONFIG", file(tmp_path / "etc.toml", 2))
     assert days() == 2
+    (tmp_path / "service").mkdir()
+    monkeypatch.setenv("CONFIGURATION_DIRECTORY", f"{tmp_path / 'service'}:/elsewhere")
+    assert days() == 14
+    file(tmp_path / "service/bzd.toml", 5)
+    assert days() == 5
     monkeypatch.setenv("BZD_CONFIG", str(file(tmp_path / "env.toml", 3)))
     assert days() == 3
     named = file(tmp_path / "named.toml", 4)

@@ -38,7 +38,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             "neighbours": [{"rssi": -50, "ago_s": 0.4}, {"rssi": -83, "ago_s": 12.0}],
             "contacts_today": 12,
             "contacts_waiting": 0,
-            "store": {"path": "/var/lib/bzd", "bytes": 1_200_000, "trouble": None},
+            "store": {"path": "/var/lib/bzd", "bytes": 1_200_000},
+            "troubles": {},
             "clock": {"synced": True, "now": "2027-01-15T08:00:00.000Z"},
             "dropped": {"too_few_sightings": 3, "own_ids": 0},
             "config_error": None,
@@ -75,7 +76,7 @@ def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
     ("changes", "words"),
     [
         ({"config_error": "bzd.toml: unknown key"}, "systemctl reload bzd"),
-        ({"store": {"path": "S", "bytes": 0, "trouble": "cannot write: the disk is full"}}, "the disk is full"),
+        ({"troubles": {"store": "cannot write: the disk is full"}}, "the disk is full"),
         ({"updated_boottime": 0.0}, "systemctl restart bzd"),
     ],
 )

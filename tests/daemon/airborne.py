@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A daemon as a process of its own, with a radio of air: one badge is heard five times a second, a hundred metres off.
 
-Called with the state directory, the runtime directory, a configuration file, and seconds between flushes.
+Called with the state directory, the runtime directory, a configuration file, and seconds between flushes. After SIGUSR1
+the radio's supervisor hangs, which is noticed after a second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,15 +39,23 @@ class Air:
     def __init__(self, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> None:
         self._broadcast, self._sink, self._clock = broadcast, sink, clock
         self.state = RadioState("air0", scanning=True, mode="full")
+        self._hangs = False
+
+    def _hang(self) -> None:
+        """Let the heart of the supervisor stand still, while the program goes on."""
+        self._hangs = True
 
     async def run(self) -> None:
         """Until cancelled."""
         self._broadcast.draw()
         self.state.advertising = True
         data = protocols()["gaen"].encode(Identifier("gaen", b"one of the others"[:16], b"meta"))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._hang)
         while True:
             if not self.state.paused:
                 self._sink(Advertisement(self._clock.now(), "", "random", -60, data))
+            if not self._hangs:
+                self.state.stepped = time.monotonic()
             await asyncio.sleep(0.2)
 
     def pause(self) -> None:
@@ -68,6 +79,7 @@ def main() -> None:
     """Run it."""
     state, runtime, file, flush_s = sys.argv[1:]
     badge.FLUSH_S = float(flush_s)
+    service.RADIO_STALLED_S = 1.0
     journal.start()
     service.serve(
         service.Setting(

@@ -14,6 +14,7 @@ from bzd.clock import Clock
 from bzd.config import Config
 from bzd.daemon.badge import Badge, Surroundings
 from bzd.daemon.keeper import Keeper
+from bzd.daemon.pausing import Pausing
 from bzd.daemon.retention import Retention
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.model import Advertisement, Contact, DailyKey, Identifier
@@ -183,7 +184,7 @@ def bench(state: Path, identity: Identity, tmp_path: Path, clock: HandClock) -> 
             time = TimeKeeper(clock, synchronised=clock.right)
             keeper = Keeper(appender, time, config.proximity.max_contacts_per_hour)
             (tmp_path / "run").mkdir(exist_ok=True)
-            around = Surroundings(clock, synchronised, make_radio, tmp_path / "run")
+            around = Surroundings(clock, synchronised, make_radio, Pausing(state, tmp_path / "run", time))
             badge = Badge(config, around, time, keeper, Retention(state, keeper, time))
             return Bench(badge, clock, time, keeper, appender, state, identity, made)
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bzd.config import Config, ProximityConfig
-from bzd.daemon.badge import PAUSE_MAX_S
+from bzd.daemon.pausing import PAUSE_MAX_S
+from bzd.errors import DiskFullError
 from bzd.store import open_appender
 
 NOON = 1_606_046_400.0
@@ -204,6 +205,27 @@ def test_a_pause_outlives_the_process_but_not_the_wearers_word(bench: Any) -> No
     asyncio.run(scenario())
 
 
+def test_a_pause_that_the_card_cannot_keep_is_told(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The badge is silent all the same; the answer and the status say what a reboot would do, until it is kept."""
+
+    async def scenario(bench: Any) -> None:
+        def full(*_: Any) -> None:
+            raise DiskFullError("cannot write the card: no space left")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("bzd.daemon.pausing.write_new", full)
+            words = "but the pause ends with the next reboot: cannot write the card: no space left"
+            assert bench.badge.pause(float("inf")) == f"paused until resumed, {words}"
+            await bench.go(60)
+            assert "ends with the next reboot" in bench.badge.troubles.present["pause"]
+            assert not bench.radio.state.advertising
+        await bench.go(60)
+        assert bench.badge.troubles.present == {}
+        assert bench.badge.resume() == "resumed"
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("verb", "answer"),
     [
@@ -297,7 +319,6 @@ def _advertisement(time: float, data: bytes) -> Any:
 
 def test_a_store_that_cannot_be_written_loses_nothing(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the disk is full contacts wait, the trouble is shown; when there is room they are stored."""
-    from bzd.errors import DiskFullError  # noqa: PLC0415  only here
 
     async def scenario(bench: Any) -> None:
         commit = bench.appender.commit

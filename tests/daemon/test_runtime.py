@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -28,18 +27,6 @@ def test_nonsense_is_no_status(tmp_path: Path, content: bytes) -> None:
     """Whatever lies there, `bzd status` gets a status or nothing."""
     (tmp_path / "status.json").write_bytes(content)
     assert runtime.read_status(tmp_path) is None
-
-
-def test_a_pause_is_remembered_and_forgotten(tmp_path: Path) -> None:
-    """Until a time, for ever, not at all; a file that nobody can read keeps the badge silent."""
-    assert runtime.read_pause(tmp_path) is None
-    for until in (1234.5, math.inf):
-        runtime.write_pause(tmp_path, until)
-        assert runtime.read_pause(tmp_path) == until
-    runtime.write_pause(tmp_path, None)
-    assert runtime.read_pause(tmp_path) is None
-    (tmp_path / "paused").write_bytes(b"\xff?")
-    assert runtime.read_pause(tmp_path) == math.inf
 
 
 def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from bzd.daemon.service import RADIO_STALLED_S
+from bzd.radio.radio import POLL_S, STEP_MAX_S
+from bzd.radio.scanner import START_TIMEOUT_S
 from bzd.store import open_reader, requests
 from bzd.store import state as layout
 from bzd.store.identity import Identity
@@ -47,6 +50,18 @@ class Daemon:
         """Wait until systemd has been told something."""
         while not any(word in said for said in self.said):
             self.said.append(self._channel.recv(4096).decode())
+
+    def hears(self, word: str, seconds: float) -> bool:
+        """Whether systemd is told something in the seconds that come."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._channel.settimeout(left)
+            try:
+                if word in self._channel.recv(4096).decode():
+                    return True
+            except TimeoutError:
+                break
+        return False
 
     def log(self) -> str:
         """The journal so far."""
@@ -115,6 +130,26 @@ def test_from_start_to_stop(start: Start, state: Path, identity: Identity) -> No
     daemon.hear("STOPPING=1")
     (contact,) = _contacts(state, identity)
     assert contact.sightings >= 5
+
+
+def test_a_radio_that_hangs_lets_the_watchdog_starve(start: Start) -> None:
+    """Though the daemon itself goes on: systemd then starts it again, instead of a badge that only looks alive."""
+    daemon = start()
+    assert daemon.hears("WATCHDOG=1", 3.0)
+    assert daemon.hears("WATCHDOG=1", 3.0)
+    daemon.process.send_signal(signal.SIGUSR1)
+    daemon.logged("the radio has done nothing for 1 s")
+    while daemon.hears("WATCHDOG=1", 0.01):
+        pass
+    assert not daemon.hears("WATCHDOG=1", 3.0)
+    assert daemon.log().count("the radio has done nothing") == 1
+    assert daemon.end() < 2.0
+
+
+def test_the_longest_step_of_the_radio_is_no_hang() -> None:
+    """Nor is its sleep after it; and the watchdog is starved before its patience is that of an admin."""
+    assert STEP_MAX_S > START_TIMEOUT_S
+    assert STEP_MAX_S + POLL_S < RADIO_STALLED_S <= 120
 
 
 def test_killed(start: Start, state: Path, identity: Identity) -> None:

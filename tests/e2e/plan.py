@@ -29,6 +29,8 @@ CUT = "CUT"
 """The line by which a guest asks for its power to fail."""
 AFTER_CUT = "--after-cut"
 """The option by which the guest is told to go on after it."""
+DONE, TROUBLE = "DONE", "TROUBLE"
+"""First words of the lines by which a guest says that a scenario came to its end, and that the machine was at fault."""
 
 
 @dataclass(frozen=True, slots=True)

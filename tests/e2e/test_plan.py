@@ -49,8 +49,33 @@ def test_the_verdict_counts_lines(capsys: pytest.CaptureFixture[str]) -> None:
         verdict.line("trixie", line)
     assert (verdict.summary(), verdict.status) == ("1 passed, 0 failed, 1 skipped", 0)
     verdict.line("trixie", "FAIL a: d")
-    assert (verdict.summary(), verdict.status) == ("1 passed, 1 failed, 1 skipped", 1)
+    assert (verdict.summary(), verdict.status) == ("trixie: FAIL a: d\n1 passed, 1 failed, 1 skipped", 1)
     assert "trixie: FAIL a: d" in capsys.readouterr().out
+
+
+def test_only_what_failed_on_a_failing_machine_is_repeated() -> None:
+    """A failure stands, unless the guest says that it was in trouble or never came to the scenario's end."""
+    verdict = Verdict()
+    for line in (
+        *("PASS good: x", "DONE good: 1 s", "FAIL bad: x", "DONE bad: 1 s"),
+        *("FAIL slow: x", "TROUBLE slow: it stood still for 2 s", "DONE slow: 1 s"),
+        *("PASS calm: x", "TROUBLE calm: it stood still for 2 s", "DONE calm: 1 s", "PASS dead: x"),
+    ):
+        verdict.line("trixie", line)
+    again = verdict.unbelievable("trixie", ["good", "bad", "slow", "calm", "dead", "late"])
+    assert again.keys() == {"slow", "dead", "late"}
+    assert again["slow"] == "it stood still for 2 s"
+    for title, why in again.items():
+        verdict.repeat("trixie", title, why)
+    assert verdict.failures == ["trixie: FAIL bad: x"]
+    assert verdict.summary().count("repeated once: trixie: ") == 3
+
+
+def test_a_scenario_without_a_check_fails() -> None:
+    """Nothing passes in silence."""
+    verdict = Verdict()
+    verdict.line("trixie", "DONE idle/legacy: 3 s")
+    assert verdict.failures == ["trixie: FAIL idle/legacy: it made no check"]
 
 
 def test_listing_needs_no_guest() -> None:

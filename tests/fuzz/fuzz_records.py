@@ -21,8 +21,9 @@ from typing import Any
 
 from bzd.errors import IdentityError
 from bzd.model import DailyKey
-from bzd.store import records
+from bzd.store import fields, records
 from bzd.store.identity import Identity, PublicKey, needs_passphrase
+from bzd.store.matched import MatchedKeys, ReadFiles, encode_files, encode_keys
 from bzd.store.pages import PageCounts, file_pages, log_pages, rows
 from bzd.store.records import ClockAnchor, ContactPart, EndOfSegment, Label, SigningKey
 
@@ -31,7 +32,7 @@ Target = Callable[[bytes], None]
 
 def record(data: bytes) -> None:
     """Any record decodes or is a ValueError; what decoded is encoded and decodes to the same again."""
-    plain = data[: records.PLAIN_BYTES].ljust(records.PLAIN_BYTES, b"\0")
+    plain = data[: fields.PLAIN_BYTES].ljust(fields.PLAIN_BYTES, b"\0")
     try:
         decoded = records.decode(plain)
     except ValueError:
@@ -58,6 +59,10 @@ def _encode(decoded: records.Record) -> bytes:
         return records.encode_signing_key(decoded)
     if isinstance(decoded, EndOfSegment):
         return records.encode_end(decoded)
+    if isinstance(decoded, ReadFiles):
+        return next(encode_files(decoded.files))
+    if isinstance(decoded, MatchedKeys):
+        return next(encode_keys(decoded.keys))
     raise AssertionError(f"decoded to {decoded!r}")
 
 

@@ -23,8 +23,8 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
   <servicedir>{folder}</servicedir>
   <auth>EXTERNAL</auth>
   <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
     <allow own="*"/>
   </policy>
 </busconfig>
@@ -37,6 +37,7 @@ class SystemBus:
     def __init__(self, folder: Path) -> None:
         self._config = folder / "bus.conf"
         self.socket = folder / "bus"
+        self._log = folder / "bus.log"
         self.activated = folder / "activated"
         """Exists once the bus was made to start bluetoothd."""
         service = f"[D-BUS Service]\nName=org.bluez\nExec=/usr/bin/touch {self.activated}\nUser=root\n"
@@ -44,10 +45,15 @@ class SystemBus:
         self._config.write_text(_CONFIG.format(socket=self.socket, folder=folder), encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
+    def log(self) -> str:
+        """What it has complained of."""
+        return self._log.read_text(errors="replace")
+
     def start(self) -> None:
         """Start it, and wait until it listens."""
         command = ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address=1", "--nopidfile"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([*command, "--nosyslog"], stdout=subprocess.PIPE, stderr=log)
         assert self._process.stdout is not None
         self._process.stdout.readline()
 

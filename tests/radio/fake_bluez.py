@@ -41,6 +41,8 @@ class FakeBluez:
         asked: payloads that were on air while scan requests went out, by the address that these carried, as a number.
             An extended controller gets another one where a discovery begins while nothing is advertised, else keeps it.
         monitors: patterns by owner.
+        busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
+        switched: what the adapter was told by its clients: on or off, in order.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
@@ -69,6 +71,8 @@ class FakeBluez:
         self.discovering: set[str] = set()
         self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
+        self.busy = False
+        self.switched: list[bool] = []
         self.powers_up_when_asked = False
         self._hanging = False
         self._bus: MessageBus | None = None
@@ -97,6 +101,7 @@ class FakeBluez:
         await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # the library leaves it bare
         for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering, self.devices):
             owned.clear()
+        self.adapter["Discovering"] = ("b", False)
 
     async def tell(self, client: str, path: str, interface: str, member: str, *, tx_power: int | None = None) -> None:
         """Call a client's object; with a tx power, set it as BlueZ does where the controller chose one."""
@@ -108,17 +113,21 @@ class FakeBluez:
         assert reply is not None
         assert reply.message_type is MessageType.METHOD_RETURN, reply.body
 
-    def hang(self) -> None:
+    def hang(self, *, hanging: bool = True) -> None:
         """Answer nothing any more, as a stopped process."""
-        self._hanging = True
+        self._hanging = hanging
 
     async def power(self, *, on: bool) -> None:
         """Switch the adapter; what is still registered comes back on air by itself when it goes on."""
+        self.switch(on=on)
+        await asyncio.sleep(0)
+
+    def switch(self, *, on: bool) -> None:
+        """As `power`, at once."""
         self.discovering.clear()
         self._change({"Powered": on, "Discovering": False})
         if on:
             self.aired += self.kernel.values()
-        await asyncio.sleep(0)
 
     def set_adapter(self, **values: Any) -> None:
         """Change properties of the adapter, as another program would."""
@@ -216,12 +225,13 @@ class FakeBluez:
         if self._hanging:
             return True
         if message.interface == _MANAGER:
-            objects = {PATH: self._interfaces()} if self.present else {}
+            devices = {path: {DEVICE: shown} for path, shown in self.devices.items()}
+            objects = {PATH: self._interfaces(), **devices} if self.present else {}
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
         if not self.present or message.path != PATH:
             return Message.new_error(message, f"{_DBUS}.Error.UnknownObject", "no such object")
         if message.interface == _PROPERTIES:
-            return self._get_all(message)
+            return self._set(message) if message.member == "Set" else self._get_all(message)
         task = asyncio.get_running_loop().create_task(self._answer(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -244,6 +254,16 @@ class FakeBluez:
             self._change({"Powered": True})
             return True
         return answer
+
+    def _set(self, message: Message) -> Message:
+        """Set Powered, the one property that a client sets; a kernel that is busy is no more when it is off."""
+        on = bool(message.body[2].value)
+        if error := self.refuse.get("Set"):
+            return Message.new_error(message, error, "refused")
+        self.switched.append(on)
+        self.busy = False
+        self.switch(on=on)
+        return Message.new_method_return(message)
 
     async def _answer(self, message: Message) -> None:
         member, sender = message.member or "", message.sender or ""
@@ -277,7 +297,7 @@ class FakeBluez:
             self.filters[sender] = {name: value.value for name, value in body[0].items()}
             return ""
         if member == "StartDiscovery":
-            if sender in self.discovering:
+            if sender in self.discovering or self.busy:
                 return "org.bluez.Error.InProgress"
             self.discovering.add(sender)
             if not self.kernel:
@@ -294,7 +314,7 @@ class FakeBluez:
         return f"{_DBUS}.Error.UnknownMethod"
 
     async def _register_advertisement(self, sender: str, path: str) -> str:
-        if self.legacy and (self.discovering or self.monitors):
+        if self.legacy and (self.discovering or self.monitors or self.busy):
             return "org.bluez.Error.Failed"
         shown = await self._ask(sender, path, _PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
         self.adverts[sender, path] = {name: value.value for name, value in shown.items()}

@@ -56,6 +56,10 @@ class Bed:
         """Whether so many registrations worked, and it is on air."""
         return self.radio.state.rotations == times and self.on_air()
 
+    def has_stepped(self, since: float) -> bool:
+        """Whether its heart has beaten since."""
+        return self.radio.state.stepped > since
+
     async def up(self) -> None:
         """Wait until it is on air: within the 5 s that the project promises."""
         await until(self.on_air)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbus_next.constants import MessageFlag
+from dbus_next.message import Message
 from dbus_next.signature import Variant
 
 from bzd.errors import BusError
@@ -107,6 +109,32 @@ def test_a_shown_object_answers(system_bus: SystemBus) -> None:
         bus.unexport("/thing/1")
         with pytest.raises(BusError):
             await other.call("/thing/1", "org.example.Thing", "Release", destination=name)
+        for connection in (bus, other):
+            connection.close()
+
+    run(scenario)
+
+
+def test_a_call_that_wants_no_answer_gets_none(system_bus: SystemBus) -> None:
+    """As bluetoothd's Release and Set come; it is obeyed, and dbus-daemon has no answer to refuse."""
+
+    async def scenario() -> None:
+        calls: list[str] = []
+        bus, other = Bus(_ignore), Bus(_ignore)
+        await bus.connect(_ignore)
+        await other.connect(_ignore)
+        assert bus._connection is not None
+        assert other._connection is not None
+        bus.export("/thing", BusObject("org.example.Thing", {}, calls.append, lambda key, _: calls.append(key)))
+        name, silent = str(bus._connection.unique_name), MessageFlag.NO_REPLY_EXPECTED
+        release = Message(name, "/thing", "org.example.Thing", "Release", flags=silent)
+        await other._connection.send(release)
+        setting = Message(name, "/thing", "org.freedesktop.DBus.Properties", "Set", signature="ssv", flags=silent)
+        setting.body = ["org.example.Thing", "Power", Variant("n", 7)]
+        await other._connection.send(setting)
+        await until(lambda: calls == ["Release", "Power"])
+        await bus.owner("org.bluez")  # what was sent before this call has reached the daemon
+        assert "Rejected send message" not in system_bus.log()
         for connection in (bus, other):
             connection.close()
 

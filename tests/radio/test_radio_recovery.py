@@ -202,6 +202,30 @@ def test_a_discoverable_adapter_is_left_at_once(system_bus: SystemBus) -> None:
     run(scenario)
 
 
+def test_a_step_that_hangs_is_broken_off(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bluetoothd that answers nothing: the heart goes on, it is told, and the badge is back when it answers again."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.radio.radio.STEP_MAX_S", 0.3)
+
+    async def scenario() -> None:
+        async with a_bed() as bed:
+            await bed.up()
+            bed.bluez.hang()
+            bed.radio.rotate()
+            for _ in range(3):
+                stepped = bed.radio.state.stepped
+                await until(partial(bed.has_stepped, stepped))
+            await until(lambda: "too long" in bed.radio.state.troubles.get("radio", ""))
+            await bed.bluez.stop()
+            bed.bluez.hang(hanging=False)
+            monkeypatch.setattr("bzd.radio.radio.STEP_MAX_S", 45.0)
+            await bed.bluez.start()
+            await bed.up()
+            assert len(set(bed.bluez.aired)) == len(bed.bluez.aired)
+
+    run(scenario)
+
+
 def test_start_discovery_in_progress_is_outlived(system_bus: SystemBus) -> None:
     """Advertising goes on meanwhile; within 5 s of its end the radio hears again."""
     assert system_bus.socket.exists()
@@ -223,7 +247,7 @@ def test_a_discovery_that_ended_by_itself_is_begun_again(
 ) -> None:
     """The adapter's Discovering tells it, without any silence to be waited out."""
     assert system_bus.socket.exists()
-    monkeypatch.setattr("bzd.radio.radio.DEAF_S", 0.1)
+    monkeypatch.setattr("bzd.radio.listener.DEAF_S", 0.1)
 
     async def scenario() -> None:
         async with a_bed() as bed:
@@ -241,17 +265,16 @@ def test_long_silence_restarts_the_scan_ever_more_rarely(
 ) -> None:
     """Nobody near is normal, so the patience doubles; whatever is heard resets it."""
     assert system_bus.socket.exists()
-    monkeypatch.setattr("bzd.radio.radio.SILENCE_S", 0.2)
+    monkeypatch.setattr("bzd.radio.listener.SILENCE_S", 0.2)
     monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.02)
 
     async def scenario() -> None:
         async with a_bed() as bed:
             await bed.up()
-            bed.radio._silence = 0.2
             await until(lambda: bed.radio.state.scan.restarts == 3)
-            assert bed.radio._silence == pytest.approx(0.8)
+            assert bed.radio._listener._silence.limit_s == pytest.approx(0.8)
             bed.bluez.report("3A:00:00:00:00:01", -50, {UUID: bytes(20)})
             await until(lambda: bed.heard)
-            assert bed.radio._silence == pytest.approx(0.2)
+            assert bed.radio._listener._silence.limit_s == pytest.approx(0.2)
 
     run(scenario)

@@ -15,7 +15,9 @@ import pytest
 from bzd.errors import BusyError, InputError
 from bzd.model import Contact, DailyKey
 from bzd.store import backup, container, create, days, open_appender, open_reader, purge, purging
+from bzd.store.findings import keep
 from bzd.store.identity import Identity
+from bzd.store.matched import ReadFile
 
 MakeContact = Callable[..., Contact]
 ReadAll = Callable[[Path], list[Contact]]
@@ -96,8 +98,13 @@ def test_purge_cut_off_before_its_checkpoint_is_completed_by_the_next_appender(
         assert not any(blob[:64] in on_disk(state) for blob in keys)
 
 
-def test_no_page_keeps_a_stale_copy(tmp_path: Path, identity: Identity, make_contact: MakeContact) -> None:
+@pytest.mark.parametrize("matching", [False, True])
+def test_no_page_keeps_a_stale_copy(
+    tmp_path: Path, identity: Identity, make_contact: MakeContact, *, matching: bool
+) -> None:
     """After weeks of days written, grown, removed and purged in any order, no file holds a byte run of what is gone.
+
+    Nor on a badge that matches by itself, which writes what it found of all days anew each time.
 
     SQLite moves rows between pages as they fill and empty; a copy left behind would outlive its row's deletion.
     """
@@ -110,6 +117,10 @@ def test_no_page_keeps_a_stale_copy(tmp_path: Path, identity: Identity, make_con
             ever |= {blob for table in ("sealed_key", "record") for blob in blobs(state, table, day)}
             appender.commit([make_contact(99, rng.randrange(1, 99), day=day)], remove=handles[::2])
         ever |= {blob for table in ("sealed_key", "record") for blob in blobs(state, table, day)}
+        if matching:
+            with open_reader(state, [identity]) as reader:
+                keep(state, reader.findings(), [ReadFile(bytes(32), day * 86400.0, 0.0, 1)], {})
+            ever |= {blob for each in range(18_000, day + 1) for blob in blobs(state, "sealed_key", each)}
         for gone in rng.sample(range(18_000, day + 1), rng.randrange(2)):
             purge(state, days=[date(1970, 1, 1) + timedelta(days=gone)], now=NOW)
     alive = {

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bzd.model import Contact, DailyKey, ScanInstance
-from bzd.store import records
+from bzd.store import fields, records
 from bzd.store.records import ClockAnchor, ContactPart, EndOfSegment, Label, SigningKey
 
 milliseconds = st.integers(0, 2**32 - 1).map(lambda number: number / 1000)
-times = st.integers(0, records.TIME_MAX_S * 1000).map(lambda number: number / 1000)
+times = st.integers(0, fields.TIME_MAX_S * 1000).map(lambda number: number / 1000)
 scan_instances = st.builds(
     ScanInstance,
     offset_s=milliseconds,
@@ -49,7 +49,7 @@ def encode(contact: Contact, head: int) -> list[bytes]:
 def test_any_quantised_contact_survives(contact: Contact, head: int, random: Random) -> None:
     """Every contact within the bounds of the model comes back equal from records of one size, joined in any order."""
     encoded = encode(contact, head)
-    assert {len(record) for record in encoded} == {records.PLAIN_BYTES}
+    assert {len(record) for record in encoded} == {fields.PLAIN_BYTES}
     assert len(encoded) == -(-len(contact.scans) // records.SCANS_PER_RECORD)
     decoded = [records.decode(record) for record in encoded]
     parts = [part for part in decoded if isinstance(part, ContactPart)]
@@ -58,11 +58,11 @@ def test_any_quantised_contact_survives(contact: Contact, head: int, random: Ran
     assert records.join(parts) == contact
 
 
-@given(st.binary(max_size=records.PLAIN_BYTES), st.integers(0, 7))
+@given(st.binary(max_size=fields.PLAIN_BYTES), st.integers(0, 7))
 @settings(deadline=None, max_examples=300)
 def test_any_bytes_decode_or_are_refused(data: bytes, kind: int) -> None:
     """Any bytes behind a version and kind give a record or a ValueError, nothing else."""
-    record = (bytes([1, kind]) + data)[: records.PLAIN_BYTES].ljust(records.PLAIN_BYTES, b"\0")
+    record = (bytes([1, kind]) + data)[: fields.PLAIN_BYTES].ljust(fields.PLAIN_BYTES, b"\0")
     try:
         decoded = records.decode(record)
     except ValueError:
@@ -84,7 +84,7 @@ def test_other_records_survive() -> None:
         records.encode_signing_key(signing),
         records.encode_end(EndOfSegment(4_000_000_000)),
     ]
-    assert {len(record) for record in encoded} == {records.PLAIN_BYTES}
+    assert {len(record) for record in encoded} == {fields.PLAIN_BYTES}
     assert [records.decode(record) for record in encoded] == [key, anchor, label, signing, EndOfSegment(4_000_000_000)]
 
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
-from tests.e2e.plan import AFTER_CUT, Scenario, scenarios
+from tests.e2e.guest.bed import HOMES
+from tests.e2e.guest.trouble import Trouble, journal
+from tests.e2e.plan import AFTER_CUT, DONE, TROUBLE, Scenario, scenarios
 
-_JOURNAL_LINES = 40
+_LINES = 60
+_DEATH_S = 10.0
+"""Seconds until a process that was killed is gone; a kernel that hangs may keep it for ever."""
 
 
 def main(titles: Sequence[str]) -> int:
@@ -29,8 +34,22 @@ def main(titles: Sequence[str]) -> int:
 
 
 def _failed(scenario: Scenario, part: str) -> bool:
-    started, since = time.monotonic(), time.time()
     print(f"{scenario.title}: {scenario.proves}", flush=True)
+    shutil.rmtree(HOMES, ignore_errors=True)
+    HOMES.mkdir(parents=True)
+    started = time.monotonic()
+    with Trouble() as trouble:
+        status = _run(scenario, part)
+    if status:
+        if found := trouble.found():
+            print(f"{TROUBLE} {scenario.title}: {found}", flush=True)
+        _show(trouble)
+    print(f"{DONE} {scenario.title}: {time.monotonic() - started:.0f} s", flush=True)
+    return bool(status)
+
+
+def _run(scenario: Scenario, part: str) -> int:
+    """Run it in a session of its own; what is left of that is killed at the end."""
     command = [sys.executable, "-u", "-m", "tests.e2e.guest.one", scenario.title, part]
     process = subprocess.Popen(command, start_new_session=True)
     try:
@@ -40,17 +59,18 @@ def _failed(scenario: Scenario, part: str) -> bool:
         status = 1
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if status:
-        _show_journal(since)
-    print(f"{scenario.title}: {time.monotonic() - started:.0f} s", flush=True)
-    return bool(status)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_DEATH_S)
+    return status
 
 
-def _show_journal(since: float) -> None:
-    sys.stdout.flush()
-    options = ["--no-pager", "--output=short-monotonic", f"--lines={_JOURNAL_LINES}", f"--since=@{since:.0f}"]
-    subprocess.run(["journalctl", *options], check=False)
+def _show(trouble: Trouble) -> None:
+    """Print the end of the journal, and of what badges said on stderr."""
+    print(f"longest standstill {trouble.standstill_s:.1f} s; journal:", flush=True)
+    print(journal("--output=short-monotonic", f"--lines={_LINES}", *trouble.since()), end="", flush=True)
+    for log in sorted(HOMES.glob("*/log")):
+        said = log.read_text(errors="replace").splitlines()[-_LINES:]
+        print("\n".join([f"{log.parent.name} said:", *said]), flush=True)
 
 
 if __name__ == "__main__":

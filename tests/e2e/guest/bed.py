@@ -20,8 +20,16 @@ JOB = Path("/run/e2e/job")
 SHARED = Path("/opt/e2e/shared")
 """Captures that lie beside the checkout on the host, where there are any."""
 
-_READY_S = 30.0
+HOMES = Path("/var/tmp/badges")  # noqa: S108  the guest is ours alone
+"""Folders of the badges of a scenario; what they said there is shown if it fails."""
+
+_STOP_S = 10.0
+_READY_S = 45.0
 """Seconds that the radio and bluetoothd may take; a guest that was just booted needs 3 to 8."""
+
+
+class BedError(Exception):
+    """The guest did not get ready for a scenario; nothing of bzd had a part in it."""
 
 
 class Bed:
@@ -66,8 +74,15 @@ class Bed:
             duplicates: what the controllers' filter of duplicates compares, a value of `vhci.scanning.Duplicates`.
 
         Raises:
-            TimeoutError: if they are not powered in time.
+            BedError: if they are not powered in time.
         """
+        try:
+            async with asyncio.timeout(_READY_S):
+                await self._start(controllers, duplicates, experimental=experimental)
+        except TimeoutError as error:
+            raise BedError(f"bluetoothd and {controllers} controllers were not ready in {_READY_S:g} s") from error
+
+    async def _start(self, controllers: int, duplicates: str, *, experimental: bool) -> None:
         await self.stop()
         if self._experimental is not experimental or not await bluez.running():
             await bluez.fresh(experimental=experimental)
@@ -76,17 +91,16 @@ class Bed:
         words = ["-m", "tests.e2e.vhci", "--controllers", str(controllers), "--duplicates", duplicates]
         words += ["--log", str(log), *(["--extended"] if self.kind == "extended" else [])]
         self._radio = await asyncio.create_subprocess_exec(sys.executable, *words)
-        async with asyncio.timeout(_READY_S):
-            await _until_there(control.SOCKET)
-            for number in range(controllers):
-                await bluez.powered(f"hci{number}")
+        await _until_there(control.SOCKET)
+        for number in range(controllers):
+            await bluez.powered(f"hci{number}")
 
     async def stop(self) -> None:
         """Unplug all controllers."""
         if self._radio is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._radio.terminate()
-            await self._radio.wait()
+            await ended(self._radio, _STOP_S)
             self._radio = None
         control.SOCKET.unlink(missing_ok=True)
 
@@ -107,6 +121,18 @@ class Bed:
     def leave(self, file: Path) -> None:
         """Leave a file to the host."""
         shutil.copy(file, JOB / file.name)
+
+
+async def ended(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Whether a process ended in time; it is killed if not."""
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return False
+    return True
 
 
 def _say(text: str) -> None:

@@ -12,28 +12,38 @@ _DAEMONS = ("bluetoothd", "dbus-daemon")
 
 
 class Usage:
-    """Processor time of this process, bluetoothd and dbus-daemon, from its making until `stop`."""
+    """Processor time of one process, bluetoothd and dbus-daemon, from its making until `stop`.
 
-    def __init__(self) -> None:
+    Args:
+        pid: the process; this one if not given.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
+        self._pid = pid or os.getpid()
         self._began = time.monotonic()
-        self._before = _seconds()
+        self._before = _seconds(self._pid)
         self._spent: dict[str, float] = {}
         self._lasted = 0.0
 
     def stop(self) -> None:
         """Stop measuring."""
         self._lasted = time.monotonic() - self._began
-        after = _seconds()
+        after = _seconds(self._pid)
         self._spent = {name: after[name] - self._before.get(name, 0.0) for name in after}
 
     def percent(self, name: str) -> float:
-        """How much of one processor a program used, in percent: `python` (this process) or a daemon's name."""
+        """How much of one processor a program used, in percent: `program` or a daemon's name."""
         return round(100 * self._spent.get(name, 0.0) / self._lasted, 1)
 
 
-def _seconds() -> dict[str, float]:
+def seconds_of(pid: int) -> float:
+    """Seconds of processor time that a process has used so far."""
+    return _process(Path(f"/proc/{pid}"))[1] / _TICKS
+
+
+def _seconds(pid: int) -> dict[str, float]:
     """Seconds of processor time so far, by name."""
-    spent = {"python": time.process_time()}
+    spent = {"program": seconds_of(pid)}
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             name, ticks = _process(folder)

@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from bzd.radio.recovery import PATIENT_AFTER_S, SLOW_RETRY_S
 from tests.e2e.guest import bluez
 from tests.e2e.guest.bed import Bed
 
 _DOWN_S = 4.0
 """Seconds for which something stays broken."""
-_LEFT_OVER_S = 10.24
-"""The kernel goes on with the scan of a bluetoothd that was killed, or that lost the bus, up to 10.24 s
-(DISCOV_LE_TIMEOUT) from its start: until then the next is refused as busy, and so is a legacy advertisement."""
+_MINUTE_S = 60.0
+_FOR_EVER_S = PATIENT_AFTER_S + SLOW_RETRY_S / 2
+"""Long enough for the radio to become patient with what seems to last for ever."""
 _LEGACY_ADVERTISE, _EXTENDED_ADVERTISE = 0x200A, 0x2039
 _LEGACY_SCAN, _EXTENDED_SCAN = 0x200C, 0x2042
 _RFKILL = Path("/sys/class/rfkill")
@@ -27,12 +28,12 @@ class Fault(NamedTuple):
     Attributes:
         name: in words.
         happen: makes it and ends it.
-        lingers_s: seconds for which the cause may still be there when `happen` returns.
+        back_s: seconds after its end within which the radio must be whole again.
     """
 
     name: str
     happen: Callable[[Bed], Awaitable[None]]
-    lingers_s: float = 0.0
+    back_s: float = 5.0
 
 
 async def _restart(_: Bed) -> None:
@@ -40,11 +41,14 @@ async def _restart(_: Bed) -> None:
     await bluez.powered("hci0")
 
 
-async def _stop(_: Bed) -> None:
-    await bluez.run("systemctl", "stop", "bluetooth")
-    await asyncio.sleep(_DOWN_S)
-    await bluez.run("systemctl", "start", "bluetooth")
-    await bluez.powered("hci0")
+def _stopped(seconds: float) -> Callable[[Bed], Awaitable[None]]:
+    async def happen(_: Bed) -> None:
+        await bluez.run("systemctl", "stop", "bluetooth")
+        await asyncio.sleep(seconds)
+        await bluez.run("systemctl", "start", "bluetooth")
+        await bluez.powered("hci0")
+
+    return happen
 
 
 async def _kill(_: Bed) -> None:
@@ -82,7 +86,7 @@ async def _other_discovery(_: Bed) -> None:
     await bluez.run("bluetoothctl", "--timeout", f"{_DOWN_S:.0f}", "scan", "le")
 
 
-def _refused(legacy: int, extended: int) -> Callable[[Bed], Awaitable[None]]:
+def _refused(legacy: int, extended: int, seconds: float = _DOWN_S) -> Callable[[Bed], Awaitable[None]]:
     """The controller refuses a command for a while; a restart of bluetoothd makes the radio need it."""
 
     async def happen(bed: Bed) -> None:
@@ -90,7 +94,7 @@ def _refused(legacy: int, extended: int) -> Callable[[Bed], Awaitable[None]]:
         await bed.radio("fail", number=0, opcode=opcode, status="COMMAND_DISALLOWED")
         await bluez.run("systemctl", "restart", "bluetooth")
         await bluez.powered("hci0")
-        await asyncio.sleep(_DOWN_S)
+        await asyncio.sleep(seconds)
         await bed.radio("heal", number=0)
 
     return happen
@@ -104,14 +108,20 @@ async def _dbus(_: Bed) -> None:
 
 FAULTS = (
     Fault("bluetoothd restarted", _restart),
-    Fault("bluetoothd stopped for a while", _stop),
-    Fault("bluetoothd killed", _kill, _LEFT_OVER_S - _DOWN_S),
+    Fault("bluetoothd stopped for a while", _stopped(_DOWN_S)),
+    Fault("bluetoothd stopped for a minute", _stopped(_MINUTE_S)),
+    Fault("bluetoothd killed", _kill),
     Fault("adapter switched off and on", _power),
     Fault("adapter unplugged and back", _unplug),
     Fault("radio blocked by rfkill", _rfkill),
     Fault("another program's discovery", _other_discovery),
     Fault("advertising refused for a while", _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE)),
     Fault("scanning refused for a while", _refused(_LEGACY_SCAN, _EXTENDED_SCAN)),
-    Fault("dbus-daemon restarted", _dbus, _LEFT_OVER_S),
+    Fault(
+        "advertising refused as if for ever",
+        _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE, _FOR_EVER_S),
+        SLOW_RETRY_S,
+    ),
+    Fault("dbus-daemon restarted", _dbus),
 )
 """The restart of dbus-daemon comes last: other services of the guest may not survive it."""

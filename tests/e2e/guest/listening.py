@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from types import TracebackType
@@ -46,6 +47,11 @@ class Listening:
         self.rssi: dict[str, list[int]] = defaultdict(list)
         self.payloads: dict[str, list[bytes]] = defaultdict(list)
         self._scanners = _scanners(mode, adapter, self._found)
+
+    @property
+    def pid(self) -> int:
+        """This process."""
+        return os.getpid()
 
     @property
     def callbacks(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import Usage
 from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.memory import Holding
 
 INTERVAL_S = 0.25
 """Time between two adverts of a badge, as GAEN asks for (Bluetooth Specification 1.2: 200 to 270 ms)."""
@@ -27,6 +28,7 @@ loop: on a machine that stands still for longer than the interval, two reports o
 HEADER = (
     *("mode", "duplicates by", "badges", "scan", "heard", "to the host", "to the program", "share"),
     *("per badge and minute", "program CPU %", "bluetoothd CPU %", "dbus-daemon CPU %"),
+    *("RSS MB", "PSS MB"),
 )
 
 
@@ -36,6 +38,10 @@ class Heard(Protocol):
     @property
     def callbacks(self) -> int:
         """Reports so far."""
+
+    @property
+    def pid(self) -> int:
+        """The process that hears them."""
 
 
 class Way(NamedTuple):
@@ -58,6 +64,7 @@ class Row(NamedTuple):
         seconds: how long the badges were there.
         settings: how the kernel made the controller scan.
         usage: processor time.
+        holding: memory and files of the program at the end.
     """
 
     way: Way
@@ -68,14 +75,16 @@ class Row(NamedTuple):
     seconds: float
     settings: str
     usage: Usage
+    holding: Holding
 
     def cells(self) -> tuple[object, ...]:
         """As the table shows it."""
         share = self.callbacks / self.heard if self.heard else 0.0
         per_minute = self.callbacks / self.badges / self.seconds * 60
-        busy = [self.usage.percent(name) for name in ("python", "bluetoothd", "dbus-daemon")]
+        busy = [self.usage.percent(name) for name in ("program", "bluetoothd", "dbus-daemon")]
         counted = (self.heard, self.delivered, self.callbacks, f"{share:.1%}", f"{per_minute:.1f}")
-        return (self.way.name, self.way.duplicates, self.badges, self.settings, *counted, *busy)
+        held = (self.holding.rss_mb, self.holding.pss_mb)
+        return (self.way.name, self.way.duplicates, self.badges, self.settings, *counted, *busy, *held)
 
 
 def check_full(bed: Bed, row: Row) -> None:
@@ -89,17 +98,18 @@ async def measure(bed: Bed, way: Way, badges: int, listen_s: float) -> Row:
     """Let so many badges be there for so many seconds, and count."""
     async with way.listen() as heard:
         await asyncio.sleep(_SETTLE_S)
-        before, callbacks, started, usage = await bed.controller(), heard.callbacks, time.monotonic(), Usage()
+        before, callbacks, started, usage = await bed.controller(), heard.callbacks, time.monotonic(), Usage(heard.pid)
         data = proximity_data(os.urandom(18)).hex() + "{:04x}"
         await bed.radio("crowd", number=badges, data=data, interval=INTERVAL_S, dbm=-70, jitter_db=JITTER_DB)
         await asyncio.sleep(listen_s)
         usage.stop()
+        holding = Holding.of(heard.pid)
         during, seconds = await bed.controller(), time.monotonic() - started
         await bed.radio("clear")
         await asyncio.sleep(_SETTLE_S)
         after, callbacks = await bed.controller(), heard.callbacks - callbacks
     counted = (after["heard"] - before["heard"], after["reports"] - before["reports"])
-    return Row(way, badges, *counted, callbacks, seconds, _settings(during["scan"]), usage)
+    return Row(way, badges, *counted, callbacks, seconds, _settings(during["scan"]), usage, holding)
 
 
 def _settings(scan: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ import importlib
 import sys
 import traceback
 
-from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.bed import Bed, BedError
+from tests.e2e.plan import TROUBLE
 
 
 async def main(title: str, part: str = "run") -> int:
@@ -17,6 +18,9 @@ async def main(title: str, part: str = "run") -> int:
     try:
         module = importlib.import_module(f"tests.e2e.scenarios.{title.partition('/')[0]}")
         await getattr(module, part)(bed)
+    except BedError as error:
+        print(f"{TROUBLE} {title}: {error}", flush=True)
+        bed.check("begins", passed=False, detail=error)
     except Exception as error:  # noqa: BLE001  whatever happens is the scenario's failure
         traceback.print_exc()
         bed.check("runs to its end", passed=False, detail=f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,11 @@ class OwnScanner:
         self._mode = mode
         self._bus = Bus(_ignore)
         self._scanner = scanner.Scanner(self._bus, adapter, SystemClock(), self.heard.append)
+
+    @property
+    def pid(self) -> int:
+        """This process."""
+        return os.getpid()
 
     @property
     def callbacks(self) -> int:

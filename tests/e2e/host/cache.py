@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.host.shell import step
+from tests.e2e.host.shell import BuildError, step
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout."""
@@ -23,16 +26,29 @@ def folder() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "bzd-e2e"
 
 
+_PATIENCE_S = 3600.0
+"""Seconds to wait for another run: the longest, with everything in both suites, takes about as long."""
+
+
 @contextmanager
 def reserved() -> Iterator[None]:
-    """Keep other runs on this machine waiting: they share the cache, and two guests at once are too slow."""
+    """Keep other runs on this machine waiting: they share the cache, and two guests at once are too slow.
+
+    Raises:
+        BuildError: if another run goes on for too long.
+    """
     folder().mkdir(parents=True, exist_ok=True)
     with (folder() / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            step("waiting for another run to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        patience = time.monotonic() + _PATIENCE_S
+        for number in itertools.count():
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if number == 0:
+                step("waiting for another run to end")
+            if time.monotonic() > patience:
+                raise BuildError(f"another run has held {lock.name} for {_PATIENCE_S:.0f} s")
+            time.sleep(1.0)
         yield
 
 

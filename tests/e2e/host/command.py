@@ -4,32 +4,27 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from tests.e2e.host import cache, image, needs, program
-from tests.e2e.host.machine import Disk, Guest, GuestError
-from tests.e2e.host.shell import BuildError, run, step
+from tests.e2e.host.machine import Disk, Guest
+from tests.e2e.host.session import Session
+from tests.e2e.host.shell import BuildError, UnavailableError, step
 from tests.e2e.host.suites import SUITES, Suite
 from tests.e2e.host.verdict import Verdict
-from tests.e2e.plan import AFTER_CUT, CUT, DEFAULT_LIMIT_S, Scenario, select
+from tests.e2e.plan import DEFAULT_LIMIT_S, Scenario, select
 
 _DESCRIPTION = """\
 Boot a Debian guest with the real Linux Bluetooth stack and a virtual radio, install bzd there as a user would, and run
 the scenarios of tests/e2e/scenarios. Needs root, qemu and mmdebstrap; installs nothing; without them it is skipped.
 Images are kept in ${XDG_CACHE_HOME:-~/.cache}/bzd-e2e (about 2 GB).
 """
-
-_START_S = 90
-"""Seconds granted to a boot; it takes 10 to 15 on two ordinary cores."""
-_STATE_SIZE = "64M"
-_MOUNT_STATE = "mkdir -p /var/lib/bzd && mount -o noatime /dev/vdc /var/lib/bzd || exit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +57,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
     verdict = Verdict()
+    # Whoever ends this run ends its guest with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     needs.extend_path()
     if obstacle := needs.obstacle():
         print(f"skipped: {obstacle}")
@@ -72,12 +69,21 @@ def _run(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
         with cache.reserved():
             for suite in SUITES:
                 if options.suite in (None, suite.name):
-                    _run_suite(suite, options, scenarios, verdict)
+                    _try_suite(suite, options, scenarios, verdict)
     except BuildError as error:
         print(f"run: error: {error}", file=sys.stderr)
         return 2
     print(verdict.summary())
     return verdict.status
+
+
+def _try_suite(suite: Suite, options: argparse.Namespace, scenarios: Sequence[Scenario], verdict: Verdict) -> None:
+    """Run a suite, or skip it where what its image is made of cannot be had."""
+    try:
+        _run_suite(suite, options, scenarios, verdict)
+    except UnavailableError as error:
+        print(f"skipped: {suite.name}: {error}")
+        verdict.skipped += len(scenarios)
 
 
 def _run_suite(suite: Suite, options: argparse.Namespace, scenarios: Sequence[Scenario], verdict: Verdict) -> None:
@@ -88,42 +94,12 @@ def _run_suite(suite: Suite, options: argparse.Namespace, scenarios: Sequence[Sc
     shared = cache.ROOT.parent / "shared"
     guest = Guest(built, (Disk(disk),), shared.resolve() if shared.is_dir() else None)
     with _output(options.output, suite) as output:
+        session = Session(guest, output, verdict)
         if options.shell is not None:
-            _boot(guest, f"{options.shell}\n", output, verdict, _START_S + DEFAULT_LIMIT_S)
+            session.shell(options.shell, DEFAULT_LIMIT_S)
         else:
-            _run_scenarios(guest, scenarios, output, verdict)
+            session.scenarios(scenarios)
     step(f"{suite.name}: {time.monotonic() - started:.0f} s in all")
-
-
-def _run_scenarios(guest: Guest, scenarios: Sequence[Scenario], output: Path, verdict: Verdict) -> None:
-    """Run the scenarios: all in one guest, but those with a power cut, each in a guest of its own."""
-    together = [scenario for scenario in scenarios if not scenario.cut]
-    if together:
-        titles = shlex.join(scenario.title for scenario in together)
-        limit_s = _START_S + sum(scenario.limit_s for scenario in together)
-        _boot(guest, f"exec python -u -m tests.e2e.guest {titles}\n", output, verdict, limit_s)
-    for scenario in scenarios:
-        if scenario.cut:
-            state = output / "state.ext4"
-            state.unlink(missing_ok=True)
-            run("mke2fs", "-qF", "-t", "ext4", state, _STATE_SIZE)
-            lasting = replace(guest, disks=(*guest.disks, Disk(state, kept=True)))
-            for part in ("", AFTER_CUT):
-                script = f"{_MOUNT_STATE}\nexec python -u -m tests.e2e.guest {part} {scenario.title}\n"
-                _boot(lasting, script, output, verdict, _START_S + scenario.limit_s, CUT if not part else None)
-
-
-def _boot(  # noqa: PLR0917  what to run, where, for how long, and who is told
-    guest: Guest, script: str, output: Path, verdict: Verdict, limit_s: float, cut: str | None = None
-) -> None:
-    name, failures = guest.image.suite.name, len(verdict.failures)
-    try:
-        status = guest.run(script, output, limit_s, lambda text: verdict.line(name, text), cut)
-    except GuestError as error:
-        verdict.fail(name, str(error))
-    else:
-        if status and len(verdict.failures) == failures:
-            verdict.fail(name, f"the guest's command ended with exit status {status}")
 
 
 @contextmanager

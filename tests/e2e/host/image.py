@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.e2e.host import cache
 from tests.e2e.host.kernel import Kernel
-from tests.e2e.host.shell import BuildError, make_disk, run, step
+from tests.e2e.host.shell import UnavailableError, fetch, make_disk, run, step
 from tests.e2e.host.suites import Suite
 
 _PACKAGES = (
@@ -68,7 +68,8 @@ def build(suite: Suite) -> Image:
     """Build the image of a suite, or take the one that was built from the same recipe.
 
     Raises:
-        BuildError: if a program failed, or no mirror is known.
+        UnavailableError: if no mirror is known, or it does not answer.
+        BuildError: if a program failed.
     """
     recipe = [Path(__file__).resolve(), Path(__file__).resolve().with_name("kernel.py"), *cache.sources(_OVERLAY)]
     target = cache.folder() / suite.name
@@ -99,12 +100,13 @@ def _debootstrap(root: Path, suite: Suite) -> None:
     """Install the packages; the kernel's is only downloaded, since its dependencies make an initrd of their own."""
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")]
     latest = "apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p'"
-    run(
+    fetch(
         *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(_PACKAGES)}", *excluded),
         '--aptopt=APT::Install-Recommends "false"',
         f'--customize-hook=chroot "$1" sh -c "cd /var/tmp && apt-get download -qq $(chroot "$1" {latest})"',
         '--customize-hook=rm -rf "$1"/var/cache/apt/*.bin',
         *(suite.name, root, _mirror()),
+        into=root,
     )
 
 
@@ -117,7 +119,7 @@ def _mirror() -> str:
         origin, _, uri = line.partition(" ")
         if origin == "Debian" and "security" not in uri:
             return uri
-    raise BuildError("apt knows no Debian mirror here (apt-get update, or set BZD_E2E_MIRROR)")
+    raise UnavailableError("apt knows no Debian mirror here (apt-get update, or set BZD_E2E_MIRROR)")
 
 
 def _configure(root: Path) -> None:

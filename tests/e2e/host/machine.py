@@ -27,8 +27,42 @@ _KERNEL_OPTIONS = (
 )
 
 
+_START_S = 120.0
+"""Seconds granted to a boot; it takes 10 to 15 on two ordinary cores."""
+_BOOTED = "booted"
+
+
 class GuestError(Exception):
     """The guest ended without finishing its command, or ran out of time; the message ends with its last words."""
+
+
+class _Watchdog:
+    """Kills a process that does not do in time what it is expected to.
+
+    Attributes:
+        bitten: what the process failed to do; empty while it was in time.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._timer: threading.Timer | None = None
+        self.bitten = ""
+
+    def expect(self, what: str, seconds: float) -> None:
+        """From now on this is expected, within so many seconds."""
+        self.rest()
+        self._timer = threading.Timer(seconds, self._bite, (f"{what} after {seconds:.0f} s",))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def rest(self) -> None:
+        """Nothing is expected any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _bite(self, why: str) -> None:
+        self.bitten = why
+        self._process.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +108,7 @@ class Guest:
         Args:
             command: a shell script; what it writes to /run/e2e/job is found in `output`.
             output: folder shared with the guest; the console's log is left there too.
-            limit_s: seconds after which the guest is killed.
+            limit_s: seconds after its boot after which the guest is killed.
             line: called with each line that the command prints, as it comes.
             cut: when the command prints this line, the guest is killed at once, as if its power had failed.
 
@@ -84,31 +118,37 @@ class Guest:
         Raises:
             GuestError: if the command did not end, by time or by death of the guest.
         """
-        (output / "command").write_text(command)
+        (output / "command").write_text(f"echo {_BOOTED}\n{command}")
         (output / "status").unlink(missing_ok=True)
         # A pipe of its own: qemu's stdio would close with our standard input.
         reader, writer = os.pipe()
         words = self._command_line(output, f"/dev/fd/{writer}")
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(writer,)) as qemu:
+        with (
+            open(reader, errors="replace") as lines,  # noqa: PTH123  a descriptor, not a path
+            subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(writer,)) as qemu,
+        ):
             os.close(writer)
-            timer = threading.Timer(limit_s, qemu.kill)
-            timer.start()
+            watchdog = _Watchdog(qemu)
+            watchdog.expect("not booted", _START_S)
             is_cut = False
-            with open(reader, errors="replace") as lines:  # noqa: PTH123  a descriptor, not a path
-                for text in lines:
-                    if text.rstrip() == cut:
+            try:
+                for text in map(str.rstrip, lines):
+                    if text == _BOOTED:
+                        watchdog.expect("not finished", limit_s)
+                    elif text == cut:
                         qemu.kill()
                         is_cut = True
-                    line(text.rstrip("\r\n"))
-            qemu.wait()
-            late = not timer.is_alive()
-            timer.cancel()
+                    line(text)
+                qemu.wait()
+            finally:
+                watchdog.rest()
+                qemu.kill()
         if is_cut:
             return 0
         try:
             return int((output / "status").read_text())
         except (OSError, ValueError):
-            why = f"not finished after {limit_s:.0f} s" if late else "the guest ended by itself"
+            why = watchdog.bitten or "the guest ended by itself"
             raise GuestError(f"{why}; its console ends with\n{_last_words(output / 'console.log')}") from None
 
     def _command_line(self, output: Path, pipe: str) -> list[str]:

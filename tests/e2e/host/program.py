@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.e2e.host import cache
 from tests.e2e.host.image import Image
-from tests.e2e.host.shell import make_disk, run, step
+from tests.e2e.host.shell import fetch, make_disk, run, step
 from tests.e2e.host.suites import Suite
 
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
@@ -31,6 +31,7 @@ def build(image: Image) -> Path:
         The disk: `bzd/` is the virtual environment, `e2e/checkout/tests` are the tests.
 
     Raises:
+        UnavailableError: if pip's index does not answer.
         BuildError: if the wheel cannot be built, or a dependency not be downloaded or installed.
     """
     wheelhouse = _wheelhouse(image.suite)
@@ -55,14 +56,14 @@ def _download(folder: Path, suite: Suite) -> None:
     bzd = _wheel(folder / "own")
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
     python = ("--implementation", "cp", "--python-version", suite.python)
-    run(*_PIP, "download", "--only-binary=:all:", *platforms, *python, "--dest", folder, bzd)
+    fetch(*_PIP, "download", "--only-binary=:all:", *platforms, *python, "--dest", folder, bzd)
     for wheel in (folder / bzd.name, bzd):
         wheel.unlink(missing_ok=True)
 
 
 def _wheel(folder: Path) -> Path:
     """Build the wheel of the checkout into a folder."""
-    run(*_PIP, "wheel", "--no-deps", "--wheel-dir", folder, cache.ROOT)
+    fetch(*_PIP, "wheel", "--no-deps", "--wheel-dir", folder, cache.ROOT)
     return next(folder.glob("bzd-*.whl"))
 
 

@@ -3,16 +3,32 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 _START = time.monotonic()
+_LIMIT_S = 900.0
+"""Seconds that any program may take; the longest, a Debian over a slow line, takes some minutes."""
+
+_PAUSE_S = 10.0
+"""Seconds until a network that failed is tried again."""
+_NETWORK = re.compile(
+    r"Could not (?:resolve|connect)|Unable to connect|Failed to fetch|Temporary failure|Connection (?:failed|timed out)"
+    r"|NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ConnectionError|ProxyError"
+)
+"""What apt and pip say when they cannot reach their archive."""
 
 
 class BuildError(Exception):
     """A program failed; the message holds its command line and the end of its output."""
+
+
+class UnavailableError(BuildError):
+    """What a build needs of the network is not to be had from here; nothing is wrong with the project."""
 
 
 def step(text: str) -> None:
@@ -24,16 +40,46 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
     """Run a program to its end and return its standard output.
 
     Raises:
-        BuildError: if it cannot be started or its exit status is not 0.
+        BuildError: if it cannot be started, does not end in time, or its exit status is not 0.
     """
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_LIMIT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{' '.join(words)}: not finished after {_LIMIT_S:.0f} s") from error
     except OSError as error:
         raise BuildError(f"{words[0]}: {error.strerror}") from error
     if done.returncode != 0:
         raise BuildError(f"{' '.join(words)}: exit status {done.returncode}\n{_end(done.stderr + done.stdout)}")
     return done.stdout
+
+
+def fetch(*command: str | Path, into: Path | None = None) -> str:
+    """Run a program that loads files from the network; once more if the network fails.
+
+    Args:
+        command: the program and its arguments.
+        into: a folder that it makes, and that must not be there when it is run again.
+
+    Raises:
+        UnavailableError: if the network fails again.
+        BuildError: as `run`.
+    """
+    for last in (False, True):
+        try:
+            return run(*command)
+        except BuildError as error:
+            if not _NETWORK.search(str(error)):
+                raise
+            if last:
+                raise UnavailableError(f"the network fails: {error}") from error
+            step(f"once more, the network failed: {error}")
+            if into is not None:
+                shutil.rmtree(into, ignore_errors=True)
+            time.sleep(_PAUSE_S)
+    raise AssertionError
 
 
 def make_disk(image: Path, tree: Path, *, spare_mib: int) -> None:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two badges meet: each logs the other's IDs and none of its own, and when one is a case, the other is warned."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from tests.e2e.guest import bluez, ids, wall
+from tests.e2e.guest.badge import BZD
+from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.daemon import Daemon
+
+_MORNING = 1_800_000_000.0
+"""2027-01-15T08:00:00Z: far from midnight, where daily keys change."""
+_LATER_S = 5400.0
+"""Further than an ID that was ahead by an interval may be behind its time (`bzd.radio.rotation`), and within the two
+hours that matching tolerates."""
+_NEXT_DAY_S = 86400.0
+_STOP_S = 2.0
+
+
+async def run(bed: Bed) -> None:
+    """Run it."""
+    await bed.start(2)
+    with wall.put_right():
+        wall.serve(_MORNING)
+        anna, ben = Daemon("anna", "hci0"), Daemon("ben", "hci1")
+        try:
+            shown = await _meet(bed, anna, ben)
+        finally:
+            seconds = max(await asyncio.gather(anna.stop(), ben.stop()))
+        bed.check(f"both stop within {_STOP_S:g} s", seconds <= _STOP_S, f"{seconds:.1f} s")
+        _compare(bed, anna, heard=shown[1])
+        _compare(bed, ben, heard=shown[0])
+        await _warn(bed, anna, ben)
+
+
+async def _meet(bed: Bed, anna: Daemon, ben: Daemon) -> Sequence[Sequence[bytes]]:
+    """Let them be near each other under several IDs; the IDs that each had on air."""
+    for sender, receiver in ((0, 1), (1, 0)):
+        await bed.radio("link", sender=sender, receiver=receiver, dbm=-52, jitter_db=4)
+    await asyncio.gather(anna.start(), ben.start())
+    await asyncio.gather(anna.hear_more(), ben.hear_more())
+    await anna.ask("pause")
+    bed.check("a paused badge is off the air", not await _advertises(bed, 0))
+    await anna.ask("resume")
+    await asyncio.gather(anna.hear_more(), ben.hear_more())
+    before = anna.rotations, ben.rotations
+    wall.pass_by(_LATER_S)
+    await anna.until(lambda _: anna.rotations > before[0])
+    await ben.until(lambda _: ben.rotations > before[1])
+    await asyncio.gather(anna.hear_more(), ben.hear_more())
+    return [await ids.check_once(bed, badge.name, number) for number, badge in enumerate((anna, ben))]
+
+
+async def _advertises(bed: Bed, controller: int) -> bool:
+    return bool((await bed.controller(controller))["advertising"])
+
+
+def _compare(bed: Bed, badge: Daemon, heard: Sequence[bytes]) -> None:
+    logged = [contact.rolling_id for contact in badge.contacts()]
+    bed.check(
+        f"{badge.name} has a contact of each ID that the other had, and no more",
+        sorted(logged) == sorted(heard),
+        f"{len(logged)} of {len(heard)}",
+    )
+    bed.check(f"{badge.name}'s clock dated them", all(contact.synced for contact in badge.contacts()))
+
+
+async def _warn(bed: Bed, case: Daemon, other: Daemon) -> None:
+    """On the next day the one's keys are exported, published and matched with the other's store."""
+    folder = Path(mkdtemp())
+    wall.pass_by(_NEXT_DAY_S)
+    export, batch = str(folder / "case.zip"), str(folder / "batch.zip")
+    secret, public = str(folder / "ha.pem"), str(folder / "ha.pub")
+    await bluez.run(BZD, "export", "keys", "--state", str(case.state), "--days", "2", "--yes", "-o", export)
+    await bluez.run(BZD, "keygen", "--signing", "-o", secret)
+    await bluez.run(BZD, "publish", export, "-o", batch, "--sign-key", secret)
+    warned, himself = [
+        await _match("--state", str(badge.state), "--verify-key", public, batch) for badge in (other, case)
+    ]
+    contacts = sum(encounter["contacts"] for encounter in warned)
+    expected = len(other.contacts())
+    bed.check("the other's encounters are all contacts", contacts == expected > 0, f"{contacts} of {expected}")
+    bed.check("the case met no case", himself == [], himself or "no encounter")
+
+
+async def _match(*words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(await bluez.run(BZD, "match", "--json", *words))["encounters"]
+    return found

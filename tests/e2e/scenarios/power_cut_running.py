@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The power fails while `bzd run` has contacts in progress: at most their last minute is lost, and it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from tests.e2e.guest import bluez, wall
+from tests.e2e.guest.bed import JOB, Bed
+from tests.e2e.guest.daemon import Daemon
+from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.memory import Holding
+
+CONTROLLERS = ("legacy",)
+QUICK = False
+LIMIT_S = 300.0
+
+_HOME = Path("/var/lib/bzd")
+_NOON = 1_800_014_400.0
+"""2027-01-15T12:00:00Z."""
+_BADGES = 20
+_INTERVAL_S = 1.0
+"""Twenty sightings a second in all."""
+_CUT_AFTER_S = 200.0
+"""Four times is everything written until then, and some of it was not when the power fails."""
+_LOST_MAX_S = 60.0
+_DAY_S = 86400.0
+_MB_A_DAY = 50.0
+_SECTOR = 512
+_DISK = Path("/sys/block/vdc/stat")
+_MOMENT = JOB / "cut"
+
+
+async def run(bed: Bed) -> None:
+    """Be among twenty others until the power fails."""
+    await bed.start(1)
+    wall.serve(_NOON)
+    badge = Daemon("badge", "hci0", home=_HOME)
+    await badge.start()
+    # The store that was just made is on the disk, so that it does not count.
+    await bluez.run("sync")
+    began, disk, written = time.monotonic(), _sectors(), Holding.of(badge.pid).written_bytes
+    data = proximity_data(bytes(18)).hex() + "{:04x}"
+    await bed.radio("crowd", number=_BADGES, data=data, interval=_INTERVAL_S, dbm=-60, jitter_db=3)
+    await asyncio.sleep(_CUT_AFTER_S)
+    passed = time.monotonic() - began
+    _check_written(bed, "the process writes", (Holding.of(badge.pid).written_bytes - written) / passed)
+    _check_written(bed, "the disk takes", (_sectors() - disk) * _SECTOR / passed)
+    _MOMENT.write_text(str(time.time()))
+    bed.cut()
+    await asyncio.sleep(_LOST_MAX_S)
+
+
+async def after_cut(bed: Bed) -> None:
+    """Look at what is left, and let the badge go on."""
+    cut = float(_MOMENT.read_text())
+    badge = Daemon("badge", "hci0", home=_HOME)
+    contacts, keys = badge.contacts(), badge.keys()
+    bed.check("the store opens without a complaint", passed=True)
+    bed.check("everybody's contact is there", len(contacts) == _BADGES, len(contacts))
+    lost = max((cut - contact.end for contact in contacts), default=cut)
+    bed.check(f"at most {_LOST_MAX_S:g} s are lost", lost <= _LOST_MAX_S, f"{lost:.1f} s")
+    bed.check("they are dated", all(contact.synced for contact in contacts))
+    await bed.start(1)
+    with wall.put_right():
+        wall.serve(_NOON + 3600.0)
+        async with badge:
+            data = proximity_data(bytes(20)).hex()
+            await bed.radio("beacon", address="1A:00:00:00:00:99", data=data, interval=0.25, jitter_db=3)
+            await badge.hear_more()
+    bed.check("the badge goes on in it", len(badge.contacts()) == _BADGES + 1, len(badge.contacts()))
+    bed.check("under a new key", len(badge.keys()) == len(keys) + 1, len(badge.keys()))
+
+
+def _check_written(bed: Bed, what: str, bytes_per_s: float) -> None:
+    mb = bytes_per_s * _DAY_S / 1e6
+    bed.check(f"{what} at most {_MB_A_DAY:g} MB a day", mb <= _MB_A_DAY, f"{mb:.1f} MB")
+
+
+def _sectors() -> int:
+    """Sectors written to the disk so far (Documentation/block/stat.rst)."""
+    return int(_DISK.read_text().split()[6])

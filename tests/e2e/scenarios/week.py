@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A week among twenty others, hurried: memory, processor time, files, threads and store of the daemon do not grow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.cpu import seconds_of
+from tests.e2e.guest.daemon import Daemon
+from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.memory import Holding
+
+CONTROLLERS = ("legacy",)
+QUICK = False
+LIMIT_S = 1500.0
+
+_FACTOR = 1000.0
+"""A day takes 86 s: the ID changes every second or so, and a change takes 0.3 s."""
+_DAYS = 8
+"""The first is for warming up: caches fill, and two days must pass until the first is deleted."""
+_RETENTION_DAYS = 2
+_SETTLED = 3
+"""From this day on nothing may grow: as many days are kept as ever will be."""
+_BADGES = 20
+_OTHERS_S = 1.2
+"""Seconds until the others' IDs change: 20 minutes of the badge."""
+_DAY_S = 86400.0 / _FACTOR
+_MORE = 1.05
+"""By so much may the last days exceed the first settled one."""
+_HEADER = ("day", "RSS MB", "PSS MB", "CPU s", "files", "threads", "store KB", "written MB", "IDs", "reports")
+
+
+class Day(NamedTuple):
+    """What was at the end of a day; processor time, bytes written, IDs and reports are those of the day."""
+
+    rss_mb: float
+    pss_mb: float
+    cpu_s: float
+    files: int
+    threads: int
+    store_kb: int
+    written_mb: float
+    ids: int
+    reports: int
+
+
+async def run(bed: Bed) -> None:
+    """Run it."""
+    await bed.start(1)
+    badge = Daemon("badge", "hci0", f"store.retention_days={_RETENTION_DAYS}", hurry=_FACTOR)
+    async with badge:
+        crowd = asyncio.create_task(_others(bed))
+        days = [await _day(badge) for _ in range(_DAYS)]
+        crowd.cancel()
+    rows = [(number, *day) for number, day in enumerate(days, 1)]
+    bed.table(f"A badge among {_BADGES}, {_FACTOR:g} times as fast", _HEADER, rows)
+    _judge(bed, days[_SETTLED - 1 :])
+    bed.check("it never complained", not [line for line in badge.said() if "WARNING" in line], badge.said()[-1:])
+
+
+async def _others(bed: Bed) -> None:
+    """Be there, under new IDs again and again."""
+    while True:
+        data = proximity_data(os.urandom(18)).hex() + "{:04x}"
+        await bed.radio("crowd", number=_BADGES, data=data, interval=0.5, dbm=-60, jitter_db=6)
+        await asyncio.sleep(_OTHERS_S)
+
+
+async def _day(badge: Daemon) -> Day:
+    held, cpu_s, ids, reports = Holding.of(badge.pid), seconds_of(badge.pid), badge.rotations, badge.callbacks
+    await asyncio.sleep(_DAY_S)
+    now = Holding.of(badge.pid)
+    return Day(
+        now.rss_mb,
+        now.pss_mb,
+        round(seconds_of(badge.pid) - cpu_s, 1),
+        now.files,
+        now.threads,
+        badge.status()["store"]["bytes"] // 1000,
+        round((now.written_bytes - held.written_bytes) / 1e6, 1),
+        badge.rotations - ids,
+        badge.callbacks - reports,
+    )
+
+
+def _judge(bed: Bed, days: Sequence[Day]) -> None:
+    first, last = days[0], days[-1]
+    bed.check("memory does not grow", last.rss_mb <= first.rss_mb * _MORE, f"{first.rss_mb} MB, {last.rss_mb} MB")
+    costs = [day.cpu_s / day.reports for day in days]
+    bed.check("a report costs as much as before", costs[-1] <= costs[0] * 1.2, f"{costs[-1] / costs[0]:.2f}")
+    bed.check("files stay as many", last.files <= first.files, f"{first.files}, {last.files}")
+    bed.check("threads stay as many", last.threads <= first.threads, f"{first.threads}, {last.threads}")
+    sizes = [day.store_kb for day in days]
+    bed.check("the store stays as large", max(sizes) <= sizes[0] * 1.5, sizes)
