@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_feed, match_files, match_progress, options, output, reading
+from bzd.cli import match_feed, match_files, options
 from bzd.cli.match_files import Source
-from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
-from bzd.errors import IdentityError
-from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
-    from bzd.cli.match_result import Result
-    from bzd.matching.matcher import Matcher
-    from bzd.matching.signing import VerifyKey
+    from bzd.cli.match_run import Wanted
+    from bzd.matching.risk import Risk
 
 HIGH, LOW = 10, 11
 """Exit codes of `--exit-code`, reserved for that (`bzd.errors`)."""
@@ -92,112 +87,58 @@ def match(  # noqa: PLR0913  one argument an option
         raise click.UsageError("name the key files to match, a folder of them, or a --feed", ctx)
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
-    sources = match_files.named(inputs, bluezone)
+    named = match_files.named(inputs, bluezone)
     trusted = match_files.trusted(verify or config.match.verify_keys)
     if feeds and not allow_unsigned and not listing:
         match_files.require_trust(trusted)
     with match_feed.fetched(ctx, feeds, config) as fetched:
-        sources += [Source(path) for path in fetched]
         if listing:
             from bzd.cli import match_list  # noqa: PLC0415  see above
 
-            match_list.show(sources, trusted, form)
+            match_list.show([*named, *map(Source, fetched or ())], trusted, form)
             return
-        files = _Files(sources, trusted, allow_unsigned=allow_unsigned)
-        result = _run(ctx, files, config, rule, form)
-        files.reading.require_all()
+        from bzd.cli.match_run import Wanted  # noqa: PLC0415  see above
+
+        risk = _run(ctx, Wanted(named, fetched, trusted, allow_unsigned), config, rule, form)
     if exit_code:
-        ctx.exit((0, LOW, HIGH)[result.risk])
+        ctx.exit((0, LOW, HIGH)[risk])
 
 
-class _Files:
-    """The key files of this command line, tried one after the other."""
-
-    def __init__(self, sources: Sequence[Source], trusted: Sequence[VerifyKey], *, allow_unsigned: bool) -> None:
-        self.reading = match_files.Reading(
-            sources, lambda source: match_files.read(source, trusted, allow_unsigned=allow_unsigned)
-        )
-
-    def feed(self, matcher: Matcher) -> None:
-        """Try all keys; the same file under two names counts once.
-
-        Raises:
-            InputError: if none of the files could be read.
-        """
-        seen: set[bytes] = set()
-        with match_progress.shown() as start:
-            for file in self.reading:
-                if file.sha256 in seen:
-                    continue
-                seen.add(file.sha256)
-                for reason, number in sorted(file.skipped.items()):
-                    output.warning(f"{file.name}: {number} left out: {reason}")
-                matcher.match(file.keys, file.revised, progress=start(file.name, len(file.keys) + len(file.revised)))
-        self.reading.require_some()
-
-
-def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | None, form: str | None) -> Result:
-    """Match, and show what was found in the form asked for."""
-    from bzd.cli import match_data, match_graph, match_text  # noqa: PLC0415  see above
+def _run(ctx: click.Context, wanted: Wanted, config: Config, rule_name: str | None, form: str | None) -> Risk:
+    """Match, and show what was found in the form asked for; gives the highest risk."""
+    from bzd.cli import match_data, match_graph, match_run, match_text  # noqa: PLC0415  see above
     from bzd.cli.match_result import Result  # noqa: PLC0415  see above
     from bzd.matching.configured import configured_joining  # noqa: PLC0415  see above
     from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
-    from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
     from bzd.matching.rules import assess, daily_summaries, load_rule  # noqa: PLC0415  see above
 
     name, of = rule_name or config.match.rule, config.match
     rule, joining = load_rule(name), configured_joining(config)
-    with reading.open_stores(ctx) as stores:
-        heard = _by_label(stores)
-        owners = _owners(stores) if form == "graph" else {}
-        stores.warn()
-    matcher = Matcher(heard, tolerance_s=of.tolerance_s)
-    files.feed(matcher)
-    found = encounters(matcher.hits(), joining)
+    state = match_feed.keeping(ctx, wanted) if form != "graph" else None
+    if state is None:
+        tried = match_run.try_anew(ctx, wanted, config, with_owners=form == "graph")
+    else:
+        tried = match_run.try_kept(ctx, state, wanted, config)
+    found = encounters(tried.matcher.hits(), joining)
     result = Result(
-        stores=list(heard),
-        files=files.reading.done,
-        counts=matcher.counts,
+        stores=tried.stores,
+        files=tried.files,
+        earlier=tried.earlier,
+        counts=tried.matcher.counts,
         rule=name,
         threshold=rule.threshold,
         near_m=config.ranging.near_m,
         tolerance_s=of.tolerance_s,
         assessed=assess(found, rule, day_offset_s=of.day_offset_s),
         days=daily_summaries(found, rule, day_offset_s=of.day_offset_s),
-        withdrawn=encounters(matcher.withdrawn(), joining),
+        withdrawn=encounters(tried.matcher.withdrawn(), joining),
     )
     if form == "graph":
-        match_graph.write(result, owners, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
+        match_graph.write(result, tried.owners, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
     elif form:
         match_data.write(form, result)
     else:
         match_text.show(result, of.day_offset_s)
-        return result
     match_text.tell(result)
-    return result
-
-
-def _by_label(stores: Reading) -> dict[str, list[Contact]]:
-    """The contacts of each store. Labels that stand for two badges are told apart: their days must not be added up."""
-    labels = {reader.store_id: reader.label for reader in stores.readers}
-    names = list(labels.values())
-    for reader in stores.readers:
-        if names.count(labels[reader.store_id]) > 1:
-            reader.label = f"{labels[reader.store_id]} ({reader.store_id.hex()[:8]})"
-    heard: dict[str, list[Contact]] = {reader.label: [] for reader in stores.readers}
-    for label, contact in stores.contacts(Selection()):
-        heard[label].append(contact)
-    return heard
-
-
-def _owners(stores: Reading) -> dict[tuple[str, bytes], str]:
-    """Whose keys they are, as far as the identities open own keys."""
-    found: dict[tuple[str, bytes], str] = {}
-    for reader in stores.readers:
-        try:
-            own = list(reader.keys())
-        except IdentityError:
-            output.warning(f"{reader.label}: its own keys are sealed to others, so that it can be no case by name")
-            continue
-        found.update(((key.protocol, key.key), reader.label) for key in own)
-    return found
+    tried.require_all()
+    return result.risk

@@ -17,6 +17,7 @@ from bzd.config import Config
 from bzd.errors import FeedError
 
 if TYPE_CHECKING:  # http and ssl take 45 ms to load
+    from bzd.cli.match_run import Wanted
     from bzd.feed.fetching import Fetched
 
 FOLDER = "feed"
@@ -44,7 +45,7 @@ def download(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Con
 
 
 @contextmanager
-def fetched(ctx: click.Context, feeds: Sequence[str], config: Config) -> Iterator[list[Path]]:
+def fetched(ctx: click.Context, feeds: Sequence[str], config: Config) -> Iterator[list[Path] | None]:
     """The key files of feeds, those that were fetched earlier included; they are there as long as the block runs.
 
     They are kept in the first state directory of this command line that can be written to; without one, they are
@@ -56,7 +57,7 @@ def fetched(ctx: click.Context, feeds: Sequence[str], config: Config) -> Iterato
         OutputError, BusyError: if the folder cannot be written.
     """
     if not feeds:
-        yield []
+        yield None
         return
     state = next(filter(_is_own, options.state_paths(ctx)), None)
     with _temporary() if state is None else nullcontext(state / FOLDER) as folder:
@@ -65,6 +66,19 @@ def fetched(ctx: click.Context, feeds: Sequence[str], config: Config) -> Iterato
             _require_all(found)
         yield found.files
         _require_all(found)
+
+
+def keeping(ctx: click.Context, wanted: Wanted) -> Path | None:
+    """The state directory in whose store it is kept what feeds gave; None to keep nothing.
+
+    Nothing is kept of several stores at once, in exported ones, of what is not verified (the badge would warn by it),
+    or of a search that is narrower or wider than the configuration has it.
+    """
+    states = options.state_paths(ctx)
+    asked_otherwise = any(text.lstrip().startswith("match.tolerance_s") for text in options.session(ctx).overrides)
+    if wanted.fetched is None or wanted.allow_unsigned or asked_otherwise or len(states) != 1:
+        return None
+    return states[0] if _is_own(states[0]) else None
 
 
 def _require_all(fetched: Fetched) -> None:

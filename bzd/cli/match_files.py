@@ -50,8 +50,9 @@ def _files(path: Path) -> list[Path]:
         names = sorted(os.listdir(path))  # noqa: PTH208  only names are wanted
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    # Hidden ones are those that a download has not finished.
-    found = [path / name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+    # Hidden ones are those that a download has not finished; what is no file (a pipe) would be waited for.
+    plain = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+    found = [path / name for name in plain if os.path.isfile(path / name)]  # noqa: PTH113  as above
     if not found:
         raise InputError(f"there are no key files in {path}", f"their names end in {' or '.join(SUFFIXES)}")
     return found

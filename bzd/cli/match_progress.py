@@ -12,8 +12,8 @@ from bzd.cli import output
 
 Told = Callable[[int], None]
 """Told how many keys, or files, are done since it was last told."""
-Start = Callable[[str, int], Told]
-"""Begins with a file, or a feed: what it is called, and how many keys, or files, it has."""
+Start = Callable[[str, int | None], Told]
+"""Begins with a file, or a feed: what it is called, and how many keys, or files, it has, if that is known."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def shown(unit: str = "keys") -> Iterator[Start]:
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
 
-        def start(name: str, number: int) -> Told:
+        def start(name: str, number: int | None) -> Told:
             for task in bar.task_ids:
                 bar.remove_task(task)
             task = bar.add_task(escape(output.printable(Path(name).name)), total=number)

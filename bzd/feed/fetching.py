@@ -144,14 +144,17 @@ class Fetching:
 
     def _archive(self, connection: Connection, address: Address) -> None:
         """Fetch one file, if it is new or has changed."""
+        now = self._clock.now()
+        # Not the one that has just begun: the server's clock may be a little behind.
+        midnight = (now - AGREEMENT_S) // DAY_S * DAY_S
         before = self._folder.note(address)
-        known = before.known if before else None
+        known = before.known(midnight) if before else None
         with self._folder.part() as part:
             answer = connection.get(address, part.write, most=MAX_FILE, known=known, exact=self._terms.exact)
-            agreed, now = self._compare_clocks(answer), self._clock.now()
-            as_of = (now - AGREEMENT_S) // DAY_S * DAY_S if agreed else None
+            agreed = self._compare_clocks(answer)
+            as_of = midnight if agreed else None
             if before is not None and (not answer.changed or part.sha256 == before.sha256):
-                self._folder.remember(_confirmed(before, answer, as_of, now))
+                self._folder.confirm(_confirmed(before, answer, as_of, now))
                 return
             note = Note(
                 url=str(address),

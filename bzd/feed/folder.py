@@ -61,6 +61,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes, self._lines = notes.read(path / NOTES)
+        self._confirmed = False
 
     @staticmethod
     def name(address: Address) -> str:
@@ -106,16 +107,14 @@ class Folder:
             OutputError: if it cannot be written.
         """
         part.place(note.file)
-        self.remember(note)
+        self._remember(note)
 
-    def remember(self, note: Note) -> None:
-        """Remember what is known of an address, also after the power goes.
+    def confirm(self, note: Note) -> None:
+        """Remember of a file that is there already what was said of it now; `tidy` writes it."""
+        self._confirmed |= self.notes[note.url] != note
+        self.notes[note.url] = note
 
-        Raises:
-            OutputError: if it cannot be written.
-        """
-        if self.notes.get(note.url) == note:
-            return
+    def _remember(self, note: Note) -> None:
         path = self.path / NOTES
         try:
             with path.open("ab") as file:
@@ -152,8 +151,8 @@ class Folder:
             for url, note in self.notes.items()
             if url in still or not (note.removed or note.file in gone)
         }
-        if kept != self.notes or self._lines > 2 * len(kept):
-            self.notes, self._lines = kept, len(kept)
+        if self._confirmed or kept != self.notes or self._lines > 2 * len(kept):
+            self.notes, self._lines, self._confirmed = kept, len(kept), False
             with self.part() as part:
                 part.write(b"".join(note.line() for note in kept.values()))
                 part.place(NOTES)

@@ -43,7 +43,7 @@ class Known:
         size: its bytes.
         last_modified: what the server said, unix seconds; None if it did not.
         etag: what the server said; empty if it did not.
-        as_of: no newer version than this one was there then, by a clock that server and badge agreed on; else None.
+        as_of: a time, unix seconds, at which no newer version was there; None if it is not to be asked by that.
     """
 
     size: int

@@ -92,6 +92,40 @@ def test_from_a_server_to_a_warning(match: Bzd, fill: Fill, authority: Authority
     again = match("--state", state, "--feed", url, "--exit-code")
     assert (again.code, again.out) == (10, done.out)
     assert "0 of them new" in again.err
+    assert "of 0 files on 1 contact of 1 store; 2 files had been tried before" in again.err
+
+
+def test_what_was_found_is_kept(match: Bzd, fill: Fill, authority: Authority, site: Site, tmp_path: Path) -> None:
+    """It holds when the feed has dropped the file, until the key is withdrawn; FILEs add to it for this once."""
+    state, url = fill(*heard(key(1)), *heard(key(2))), authority.publish("1.zip", key(1))
+    assert match("--state", state, "--feed", url, "--exit-code").code == 10
+    (site.folder / "keys/1.zip").unlink()
+    url = authority.publish("2.zip", key(9))
+    assert match("--state", state, "--feed", url, "--exit-code").code == 10
+    other = tmp_path / "other.zip"
+    authority.publish("other.zip", key(2))
+    (site.folder / "keys/other.zip").rename(other)
+    authority.publish("2.zip", key(9))
+
+    def encounters(*more: object) -> int:
+        return len(match("--state", state, "--feed", url, "--jsonl", *more).jsonl)
+
+    assert [encounters(), encounters(other), encounters()] == [1, 2, 1]
+    authority.publish("3.zip", key(1, ReportType.REVOKED))
+    withdrawn = match("--state", state, "--feed", url, "--exit-code")
+    assert (withdrawn.code, "key has been withdrawn" in withdrawn.out) == (0, True)
+
+
+def test_what_is_not_verified_is_not_kept(bzd: Bzd, match: Bzd, fill: Fill, authority: Authority) -> None:
+    """Nor what a tolerance of this one run found: the badge would warn by it."""
+    state, url = fill(*heard(key(1))), authority.publish("1.zip", key(1), signed=False)
+    words = ["match", "--state", state, "--feed", url, "--exit-code"]
+    assert bzd(*words, "--allow-unsigned", now=NOW).code == 10
+    assert match(*words[1:]).code == 4
+    (authority.site.folder / "keys/1.zip").unlink()
+    authority.publish("2.zip", key(1))
+    assert match(*words[1:], "--set", "match.tolerance_s=1200").code == 10
+    assert "tried 1 key of 1 file" in match(*words[1:]).err
 
 
 def test_an_exported_store(match: Bzd, fill: Fill, authority: Authority, tmp_path: Path) -> None:

@@ -98,11 +98,17 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that hang up are what is tested here."""
+
+
 @contextmanager
 def serving(site: Site, context: ssl.SSLContext | None = None) -> Iterator[Site]:
     """A site that answers while the block runs."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, site=site)) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), partial(_Handler, site=site)) as server:
         if context:
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         site.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_port}/"

@@ -78,6 +78,15 @@ def test_only_what_is_new(site: Site, badge: Badge) -> None:
     assert badge.fetch(index).new == []
 
 
+def test_a_file_that_looks_older_than_the_last_look(site: Site, badge: Badge) -> None:
+    """Prepared a day before it was uploaded, with its time: noticed on the next day at the latest."""
+    index = publish(site, {"today.zip": b"monday"})
+    badge.fetch(index)
+    publish(site, {"today.zip": b"tuesday"}, age_s=2 * DAY_S)
+    later(site, badge, DAY_S)
+    assert names(badge.fetch(index).new) == ["today"]
+
+
 def test_an_archive_by_itself(site: Site, badge: Badge) -> None:
     """Needs no index; published anew it is fetched anew."""
     url = publish(site, {"today.zip": b"monday"}).replace("index.txt", "today.zip")
@@ -180,6 +189,7 @@ def test_what_is_old_goes_and_does_not_come_back(site: Site, badge: Badge) -> No
     publish(site, {"2.zip": b"two"})
     later(site, badge, 120)
     assert (badge.fetch(index).removed, badge.holds()) == (1, {"2": b"two"})
+    badge.fetch(index)
     site.paths()
     for _ in range(2):
         fetched = badge.fetch(index)
