@@ -21,6 +21,7 @@ LAYERS = (
     ("bzd.pipeline",),
     ("bzd.radio",),
     ("bzd.traces",),
+    ("bzd.cases",),
     ("bzd.feed",),
     ("bzd.matching",),
     ("bzd.store",),

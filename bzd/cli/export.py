@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bzd export`: contacts in the clear, the whole store still sealed, or own keys, to a file."""
+"""`bzd export`: contacts in the clear, the whole store still sealed, own keys, or all of a case, to a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from bzd.cli import contact_data, files, options, output, reading
 from bzd.cli.contacts import selected, selection_options
+from bzd.cli.export_case import export_case
 from bzd.cli.export_keys import export_keys
 from bzd.cli.options import state_dir, state_paths
 from bzd.errors import OutputError
@@ -20,7 +21,7 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
 
 @click.group()
 def export() -> None:
-    """Write contacts, own keys or the whole sealed store to a file that only you can read (mode 0600)."""
+    """Write contacts, own keys, a case or the whole sealed store to a file that only you can read (mode 0600)."""
 
 
 @export.command(
@@ -101,3 +102,4 @@ def export_store(ctx: click.Context, *, path: Path, force: bool, salvage: bool) 
 
 
 export.add_command(export_keys)
+export.add_command(export_case)

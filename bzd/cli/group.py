@@ -44,7 +44,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "contacts": Entry("bzd.cli.contacts:contacts", "Show who was near, when and for how long."),
         "match": Entry("bzd.cli.match:match", "Find out who was near a case, from published keys."),
         "publish": Entry("bzd.cli.publish:publish", "Merge and sign the keys of cases."),
-        "export": Entry("bzd.cli.export:export", "Write contacts, own keys or the sealed store to a file."),
+        "export": Entry("bzd.cli.export:export", "Write contacts, own keys, a case or the sealed store to a file."),
+        "import": Entry("bzd.cli.import_case:import_", "Take in case files, at the health authority."),
         "purge": Entry("bzd.cli.purge:purge", "Delete days for ever."),
     },
 }
@@ -54,8 +55,6 @@ COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in sect
 EPILOG = """\b
 Example:
   bzd init --state S && bzd replay recording.btsnoop --state S && bzd contacts S
-
-\b
 Environment:
   BZD_STATE    state directory; else $STATE_DIRECTORY, /var/lib/bzd, your own
   BZD_CONFIG   configuration file; else /etc/bzd/bzd.toml, your own

@@ -25,6 +25,7 @@ HIGH, LOW = 10, 11
         "bzd match today.zip --verify-key ha.pub",
         "bzd match keys/ --verify-key ha.pub --state ward3-01.bzd --state ward3-02.bzd --identity admin.key --json",
         "bzd match --list today.zip --verify-key ha.pub",
+        "bzd match --graph --state cases --identity ha-store.key",
         "bzd match --feed https://keys.example.org/index.txt --verify-key ha.pub",
     )
 )
@@ -49,7 +50,7 @@ HIGH, LOW = 10, 11
 @options.form_options(
     json="One JSON object.",
     jsonl="JSON Lines, one encounter a line.",
-    graph="CSV: which case was near which badge. With --rule: only where it is met.",
+    graph="CSV: which case was near which badge; without FILE the badges are the cases. With --rule: only where met.",
 )
 @options.states_option
 @options.identity_options
@@ -77,13 +78,13 @@ def match(  # noqa: PLR0913  one argument an option
     encounters that were none.
     """
     config = options.load_config(ctx).config
-    feeds = feeds or (() if inputs or bluezone else config.match.feed)
+    feeds = feeds or (() if inputs or bluezone or form == "graph" else config.match.feed)
     if download is not None:
         if inputs or bluezone or listing or form or exit_code:
             raise click.UsageError("--download only fetches: it takes --feed, and nothing to match", ctx)
         match_feed.download(ctx, feeds, download, config)
         return
-    if not inputs and not bluezone and not feeds:
+    if not inputs and not bluezone and not feeds and form != "graph":
         raise click.UsageError("name the key files to match, a folder of them, or a --feed", ctx)
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
@@ -95,7 +96,7 @@ def match(  # noqa: PLR0913  one argument an option
         if listing:
             from bzd.cli import match_list  # noqa: PLC0415  see above
 
-            match_list.show([*named, *map(Source, fetched or ())], trusted, form)
+            match_list.show([*named, *map(Source, fetched or ())], trusted, options.session(ctx).clock.now(), form)
             return
         from bzd.cli.match_run import Wanted  # noqa: PLC0415  see above
 
@@ -116,7 +117,7 @@ def _run(ctx: click.Context, wanted: Wanted, config: Config, rule_name: str | No
     rule, joining = load_rule(name), configured_joining(config)
     state = match_feed.keeping(ctx, wanted) if form != "graph" else None
     if state is None:
-        tried = match_run.try_anew(ctx, wanted, config, with_owners=form == "graph")
+        tried = match_run.try_anew(ctx, wanted, config, graph=form == "graph")
     else:
         tried = match_run.try_kept(ctx, state, wanted, config)
     found = encounters(tried.matcher.hits(), joining)
@@ -134,7 +135,7 @@ def _run(ctx: click.Context, wanted: Wanted, config: Config, rule_name: str | No
         withdrawn=encounters(tried.matcher.withdrawn(), joining),
     )
     if form == "graph":
-        match_graph.write(result, tried.owners, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
+        match_graph.write(result, tried.owned, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
     elif form:
         match_data.write(form, result)
     else:

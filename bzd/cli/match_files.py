@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -81,8 +81,8 @@ def require_trust(keys: Sequence[VerifyKey]) -> None:
         raise InputError("what a feed gives could not be verified: no key to verify it with", UNSIGNED_HINT)
 
 
-def read(source: Source, keys: Sequence[VerifyKey], *, allow_unsigned: bool) -> KeyFile:
-    """Read and verify a file; a case message of Bluezone has no signature.
+def read(source: Source, keys: Sequence[VerifyKey], now: float, *, allow_unsigned: bool) -> KeyFile:
+    """Read and verify a file; a case message of Bluezone has no signature. Keys that begin after `now` are left out.
 
     Raises:
         InputError: if it is no such file, or does not verify.
@@ -91,12 +91,20 @@ def read(source: Source, keys: Sequence[VerifyKey], *, allow_unsigned: bool) -> 
     from bzd.matching.keyfile import read_key_file  # noqa: PLC0415  see above
 
     if source.bluezone:
-        return read_case_message(source.path)
-    return read_key_file(source.path, keys, allow_unsigned=allow_unsigned)
+        return read_case_message(source.path).begun(now)
+    return read_key_file(source.path, keys, allow_unsigned=allow_unsigned).begun(now)
+
+
+def tell_skipped(name: str, skipped: Mapping[str, int]) -> None:
+    """Say what a file holds that was left out: reason and number."""
+    for reason, number in sorted(skipped.items()):
+        output.warning(f"{name}: {number:,} left out: {reason}")
 
 
 class Reading(Generic[T]):
-    """What is read of each file, one in memory at a time; what is refused is said, and the rest is read all the same.
+    """What is read of each file, one after the other; what is refused is said, and the rest is read all the same.
+
+    One is in memory at a time if whoever iterates lets go of each before it asks for the next.
 
     Args:
         sources: the files.
@@ -124,6 +132,8 @@ class Reading(Generic[T]):
                 continue
             self.done += 1
             yield found
+            # A file may take 200 MB: it must be gone before the next one is read.
+            del found
 
     def require_some(self) -> None:
         """Refuse to say anything if nothing could be read.

@@ -36,49 +36,53 @@ FILES_SCHEMA = "bzd.keyfiles/1"
 
 
 class Listed(NamedTuple):
-    """A file, and the key that it verifies with; `verified` is None where that was not tried."""
+    """What is shown of a file, which itself may be large: as JSON, and the cells of the table.
 
-    file: KeyFile
-    verified: bool | None
-    verified_by: str | None
+    Attributes:
+        data: see above.
+        row: the cells.
+    """
+
+    data: dict[str, Any]
+    row: list[str]
 
 
-def show(sources: Sequence[Source], keys: Sequence[VerifyKey], form: str | None) -> None:
+def show(sources: Sequence[Source], keys: Sequence[VerifyKey], now: float, form: str | None) -> None:
     """Write what is in the files to stdout.
 
     Raises:
         InputError: once all is written, if a file cannot be read or does not verify with the keys given.
     """
-    reading = match_files.Reading(sources, lambda source: _listed(source, keys))
+    reading = match_files.Reading(sources, lambda source: _listed(source, keys, now))
     found = list(reading)
     reading.require_some()
     if form == "json":
-        output.json_list(FILES_SCHEMA, "files", map(_data, found))
+        output.json_list(FILES_SCHEMA, "files", (item.data for item in found))
     elif form == "jsonl":
         for item in found:
-            output.jsonl(FILE_SCHEMA, _data(item))
+            output.jsonl(FILE_SCHEMA, item.data)
     else:
         _table(found)
     reading.require_all()
-    wrong = [item.file.name for item in found if item.verified is False]
+    wrong = [item.data["file"] for item in found if item.data["verified"] is False]
     if wrong:
         names = ", ".join(wrong[:3]) + (", …" if len(wrong) > 3 else "")
         raise InputError(f"{len(wrong)} of {len(found)} files do not verify: {names}", "do not use them")
 
 
-def _listed(source: Source, keys: Sequence[VerifyKey]) -> Listed:
-    file = match_files.read(source, (), allow_unsigned=True)
-    if not (file.signers and keys):
-        return Listed(file, None, None)
+def _listed(source: Source, keys: Sequence[VerifyKey], now: float) -> Listed:
     try:
-        by = match_files.read(source, keys, allow_unsigned=False).verified_by
+        file = match_files.read(source, keys, now, allow_unsigned=True)
+        verified = True if file.verified_by else None
     except InputError:
-        return Listed(file, verified=False, verified_by=None)
-    return Listed(file, verified=True, verified_by=None if by is None else by.name)
+        # Damaged, which the second reading says, or not verified.
+        file = match_files.read(source, (), now, allow_unsigned=True)
+        verified = False
+    data = _data(file, verified=verified)
+    return Listed(data, _row(file, data))
 
 
-def _data(item: Listed) -> dict[str, Any]:
-    file = item.file
+def _data(file: KeyFile, *, verified: bool | None) -> dict[str, Any]:
     together = (*file.keys, *file.revised)
     return {
         "file": file.name,
@@ -97,8 +101,8 @@ def _data(item: Listed) -> dict[str, Any]:
             {"key_id": signer.key_id, "version": signer.version, "algorithm": signer.algorithm}
             for signer in file.signers
         ],
-        "verified": item.verified,
-        "verified_by": item.verified_by,
+        "verified": verified,
+        "verified_by": None if file.verified_by is None else file.verified_by.name,
     }
 
 
@@ -113,12 +117,12 @@ def _time(seconds: float) -> str | None:
 def _table(found: Sequence[Listed]) -> None:
     numbers = ("keys", "revised", "skipped")
     titles = ("file", *numbers, "first day", "last day", "region", "batch", "signed by", "verifies")
-    table.show([Column(title, right=title in numbers) for title in titles], [_row(item) for item in found])
+    table.show([Column(title, right=title in numbers) for title in titles], [item.row for item in found])
 
 
-def _row(item: Listed) -> list[str]:
-    data, file = _data(item), item.file
-    verifies = {True: f"yes, with {item.verified_by}", False: "NO", None: "not checked" if file.signers else "unsigned"}
+def _row(file: KeyFile, data: dict[str, Any]) -> list[str]:
+    unknown = "not checked" if file.signers else "unsigned"
+    verifies = {True: f"yes, with {data['verified_by']}", False: "NO", None: unknown}
     return [
         file.name,
         str(data["keys"]),
@@ -130,5 +134,5 @@ def _row(item: Listed) -> list[str]:
         file.region or "-",
         f"{file.batch_num} of {file.batch_size}",
         "; ".join(map(str, file.signers)) or "-",
-        verifies[item.verified],
+        verifies[data["verified"]],
     ]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_files, match_progress, options, output, reading
+from bzd.cli import match_batches, match_files, match_progress, options, reading
 from bzd.cli.identities import load_identities
 from bzd.cli.match_files import Source
 from bzd.cli.reading import Reading, Selection
 from bzd.clock import SystemClock
 from bzd.config import Config
-from bzd.errors import IdentityError
 from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
@@ -24,9 +23,6 @@ if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
     from bzd.matching.keyfile import KeyFile
     from bzd.matching.matcher import Matcher
     from bzd.matching.signing import VerifyKey
-
-Owners = Mapping[tuple[str, bytes], str]
-"""Labels of those whose daily keys they are, by protocol and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ class Tried:
     Attributes:
         matcher: knows what was found.
         stores: labels of the stores.
-        owners: whose keys are known, if that was asked for.
+        owned: whose keys are known, by protocol and key, if that was asked for.
         files: number of files that were tried.
         earlier: number of files that were tried some other time, and need not be tried again.
         refused: the files that were refused.
@@ -61,7 +57,7 @@ class Tried:
 
     matcher: Matcher
     stores: Sequence[str]
-    owners: Owners = field(default_factory=dict)
+    owned: Mapping[tuple[str, bytes], str] = field(default_factory=dict)
     files: int = 0
     earlier: int = 0
     refused: Sequence[match_files.Reading[KeyFile] | match_files.Reading[Taken]] = ()
@@ -76,22 +72,32 @@ class Tried:
             reading_of.require_all()
 
 
-def try_anew(ctx: click.Context, wanted: Wanted, config: Config, *, with_owners: bool) -> Tried:
+def try_anew(ctx: click.Context, wanted: Wanted, config: Config, *, graph: bool) -> Tried:
     """Try all files on all stores of the command line, and leave those as they are.
+
+    Args:
+        ctx: the command's context.
+        wanted: what is to be tried.
+        config: how.
+        graph: whether it matters whose the keys are; then, without any files, the stores' own keys are tried.
 
     Raises:
         InputError: if none of the files could be read.
         StateError, IdentityError, StoreError: what the stores raise.
     """
+    from bzd.cli import match_owners  # noqa: PLC0415  see above
     from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
 
     with reading.open_stores(ctx) as stores:
         heard = _by_label(stores)
-        owners = _owners(stores) if with_owners else {}
+        owned = match_owners.owners(stores) if graph else None
         stores.warn()
     matcher = Matcher(heard, tolerance_s=config.match.tolerance_s)
-    files = _try_files([*wanted.named, *map(Source, wanted.fetched or ())], wanted, matcher)
-    return Tried(matcher, list(heard), owners, files.done, 0, [files])
+    sources = [*wanted.named, *map(Source, wanted.fetched or ())]
+    if owned is not None and not wanted.named and wanted.fetched is None:
+        matcher.match(owned.keys)
+    files = _try_files(ctx, sources, wanted, matcher)
+    return Tried(matcher, list(heard), owned.labels if owned else {}, files.done, 0, [files])
 
 
 def try_kept(ctx: click.Context, state: Path, wanted: Wanted, config: Config) -> Tried:
@@ -114,7 +120,7 @@ def try_kept(ctx: click.Context, state: Path, wanted: Wanted, config: Config) ->
 
         def take(source: Source) -> Taken:
             taken = kept.take(source.path, progress=start(str(source.path), None))
-            _tell_skipped(str(source.path), taken.skipped or {})
+            match_files.tell_skipped(source.path.name, taken.skipped or {})
             return taken
 
         taking = match_files.Reading([Source(path) for path in wanted.fetched or ()], take)
@@ -122,32 +128,33 @@ def try_kept(ctx: click.Context, state: Path, wanted: Wanted, config: Config) ->
         matcher, label = kept.matcher, kept.label
     if not wanted.named:
         taking.require_some()
-    files = _try_files(wanted.named, wanted, matcher)
+    files = _try_files(ctx, wanted.named, wanted, matcher)
     return Tried(matcher, [label], {}, taking.done - earlier + files.done, earlier, [taking, files])
 
 
-def _tell_skipped(name: str, skipped: Mapping[str, int]) -> None:
-    for reason, number in sorted(skipped.items()):
-        output.warning(f"{name}: {number} left out: {reason}")
-
-
-def _try_files(sources: Sequence[Source], wanted: Wanted, matcher: Matcher) -> match_files.Reading[KeyFile]:
+def _try_files(
+    ctx: click.Context, sources: Sequence[Source], wanted: Wanted, matcher: Matcher
+) -> match_files.Reading[KeyFile]:
     """Try the keys of files; the same file under two names counts once.
 
     Raises:
         InputError: if none of the files could be read.
     """
-    trusted, allow_unsigned = wanted.trusted, wanted.allow_unsigned
-    files = match_files.Reading(sources, lambda of: match_files.read(of, trusted, allow_unsigned=allow_unsigned))
+    trusted, allow_unsigned, now = wanted.trusted, wanted.allow_unsigned, options.session(ctx).clock.now()
+    files = match_files.Reading(sources, lambda of: match_files.read(of, trusted, now, allow_unsigned=allow_unsigned))
     seen: set[bytes] = set()
+    batches = match_batches.Batches()
     with match_progress.shown() as start:
         for file in files:
-            if file.sha256 in seen:
-                continue
-            seen.add(file.sha256)
-            _tell_skipped(file.name, file.skipped)
-            matcher.match(file.keys, file.revised, progress=start(file.name, len(file.keys) + len(file.revised)))
+            if file.sha256 not in seen:
+                seen.add(file.sha256)
+                batches.add(file)
+                match_files.tell_skipped(file.name, file.skipped)
+                told = start(file.name, len(file.keys) + len(file.revised))
+                matcher.match(file.keys, file.revised, progress=told)
+            del file  # the next one is read now, and both would be in memory
     files.require_some()
+    batches.tell_missing()
     return files
 
 
@@ -162,16 +169,3 @@ def _by_label(stores: Reading) -> dict[str, list[Contact]]:
     for label, contact in stores.contacts(Selection()):
         heard[label].append(contact)
     return heard
-
-
-def _owners(stores: Reading) -> Owners:
-    """Whose keys they are, as far as the identities open own keys."""
-    found: dict[tuple[str, bytes], str] = {}
-    for reader in stores.readers:
-        try:
-            own = list(reader.keys())
-        except IdentityError:
-            output.warning(f"{reader.label}: its own keys are sealed to others, so that it can be no case by name")
-            continue
-        found.update(((key.protocol, key.key), reader.label) for key in own)
-    return found

@@ -90,8 +90,11 @@ def _minutes(seconds: float) -> str:
 
 
 def _withdrawn(found: Encounter, result: Result, day_offset_s: float) -> str:
-    when, who = day_text(day_of(found.start, day_offset_s)), _who(found.store, result)
-    return f"On {when} {who} near somebody whose key has been withdrawn: if there was a warning, it no longer holds."
+    day = day_of(found.start, day_offset_s)
+    said = f"On {day_text(day)} {_who(found.store, result)}"
+    if any((of.store, of.date) == (found.store, day) for of in result.days):
+        return f"{said} also near somebody whose key has been withdrawn, which no longer counts."
+    return f"{said} near somebody whose key has been withdrawn: if there was a warning, it no longer holds."
 
 
 def _nothing(result: Result) -> str:

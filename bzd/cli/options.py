@@ -138,7 +138,7 @@ states_option = _shared(
     multiple=True,
     type=PATH,
     metavar="DIR|FILE",
-    help="State directory or exported store, as an argument is. Repeatable.",
+    help="State directory, exported store, or folder of .bzd files. Repeatable.",
 )
 """`--state DIR|FILE`, several times, for commands that read; ask with `state_paths`."""
 
@@ -262,9 +262,18 @@ def state_dir(ctx: click.Context) -> Path:
 
 
 def state_paths(ctx: click.Context) -> tuple[Path, ...]:
-    """State directories and exported stores to read, in the order given; else the one of `state_dir`."""
+    """State directories and exported stores to read, in the order given; else the one of `state_dir`.
+
+    A folder of exported stores, which is no state directory, stands for those in it.
+
+    Raises:
+        StateError: if a folder cannot be read.
+    """
+    from bzd.store.state import stores_in  # noqa: PLC0415  cryptography takes 40 ms to load, which reading needs anyway
+
     given = session(ctx)
-    return (*given.states, *given.stores) or (_default_state(),)
+    named = [found for path in (*given.states, *given.stores) for found in stores_in(path) or [path]]
+    return tuple(named) or (_default_state(),)
 
 
 def _default_state() -> Path:

@@ -13,6 +13,7 @@ import click
 
 from bzd.cli import files, options, output
 from bzd.cli.identities import load_signing_key
+from bzd.cli.match_files import tell_skipped
 from bzd.cli.options import session
 from bzd.cli.times import Instant
 from bzd.errors import InputError, OutputError
@@ -47,7 +48,7 @@ PADDED_TO = 1000
 )  # fmt: skip
 @click.option(
     "--padding", type=click.IntRange(0, FILE_KEYS), default=PADDED_TO, show_default=True,
-    help="Add random keys up to so many; 0 adds none, and the number of keys shows.",
+    help="Add random keys up to so many, and up to so many new ones; 0 adds none, and their number shows.",
 )  # fmt: skip
 @click.option(
     "--max-keys", type=click.IntRange(1, FILE_KEYS), default=FILE_KEYS, show_default=True,
@@ -90,7 +91,8 @@ def publish(  # noqa: PLR0913  one argument an option
     how = Publishing(region, key_id, key_version, padding, max_keys, embargo=not no_embargo)
     given, withdrawn = ([_read(name, trusted) for name in names] for names in (inputs, revoke))
     done = _published(given, withdrawn, session(ctx).clock.now() if now is None else now, how, signing_key)
-    _tell_skipped([*given, *withdrawn])
+    for file in (*given, *withdrawn):
+        tell_skipped(file.name, file.skipped)
     if not done.files:
         raise _nothing(done)
     if no_embargo:
@@ -125,20 +127,18 @@ def _published(
         raise click.UsageError(str(error)) from error
 
 
-def _tell_skipped(given: Sequence[KeyFile]) -> None:
-    for file in given:
-        for reason, number in sorted(file.skipped.items()):
-            output.warning(f"{file.name}: {number} left out: {reason}")
-
-
 def _nothing(done: Published) -> InputError:
     if not done.held_back:
         return InputError("there are no keys to publish", "`bzd match --list FILE` shows what is in a file")
     first = output.rfc3339(_free_from(done))
     return InputError(
-        f"nothing to publish yet: all {len(done.held_back)} keys are held back, the first until {first}",
+        f"nothing to publish yet: {_counted(len(done.held_back), 'key')} held back, the first until {first}",
         "publish again then; --no-embargo does not wait, and lets whoever has the file pass for the case meanwhile",
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _free_from(done: Published) -> float:
@@ -160,9 +160,9 @@ def _write(made: Sequence[bytes], path: Path, *, force: bool) -> None:
 
 
 def _tell(done: Published) -> None:
-    said = [f"{done.keys:,} keys", f"{done.padding:,} added as padding"]
-    said += [f"{done.revised:,} with news, such as that they are withdrawn"] if done.revised else []
-    said += [f"{done.duplicates:,} duplicates left out"] if done.duplicates else []
+    said = [_counted(done.keys, "key"), f"{done.padding:,} added as padding"]
+    said += [f"{_counted(done.revised, 'key')} withdrawn or revised"] if done.revised else []
+    said += [f"{_counted(done.duplicates, 'duplicate')} left out"] if done.duplicates else []
     said += [f"{done.conflicts:,} of them with other times, of which the shorter were kept"] if done.conflicts else []
     output.note("; ".join(said))
     if done.held_back:

@@ -4,6 +4,7 @@
     service         from start to SIGTERM: store, signals, systemd, reloading, status files
     badge           radio, pipeline and store put together; one tick a second drives it
     keeper          contacts, also those in progress, own keys and clock anchors into the store
+    retiring        ends a daily key that is going to be exported
     retention       deletes what is old, by a clock that can be believed
     timekeeping     what sightings are dated by, and what happens when the clock is set
     synchronised    asks whether the clock is right
@@ -16,7 +17,8 @@
     journal         logging
 
 What the command line wants of a running daemon are rows in the store (`bzd.store.requests`), answered within 5 s:
-`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key) and `retire-key` (a new daily key).
+`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key) and `retire-key [WORD]`, which is
+answered once the daily key is off the air.
 
 Time
 ----

@@ -21,6 +21,7 @@ from bzd.daemon.keeper import Keeper
 from bzd.daemon.neighbours import Neighbours
 from bzd.daemon.pausing import PAUSE_MAX_S, Pausing
 from bzd.daemon.retention import Retention
+from bzd.daemon.retiring import Retiring
 from bzd.daemon.timekeeping import Change, TimeKeeper
 from bzd.errors import BzdError
 from bzd.model import Advertisement
@@ -29,6 +30,7 @@ from bzd.proximity.quota import HourlyQuota
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.recovery import Troubles
 from bzd.radio.state import RadioState
+from bzd.store.requests import RETIRE_KEY
 
 FLUSH_S = 50.0
 """Contacts in progress are on the disk at least every 60 s: this, and what a slow card takes."""
@@ -118,6 +120,7 @@ class Badge:
         self.keeper = keeper
         self.neighbours = Neighbours()
         self.troubles = Troubles(_log)
+        self._retiring = Retiring(self.keeper.keep_key)
         self.overrun = 0
         """Reports dropped because the process was too late for them."""
         self.heard_at: float | None = None
@@ -157,7 +160,7 @@ class Badge:
             self.keeper.take(self.pipeline.tracker.advance(self._time.now()))
         elif self._around.pausing.over:
             self.resume()
-        if boot >= self._requests_at:
+        if boot >= self._requests_at or self._retiring.under_way:
             self._requests_at = boot + REQUESTS_S
             self._answer_requests(boot)
 
@@ -314,12 +317,16 @@ class Badge:
 
     def _answer_requests(self, boot: float) -> None:
         try:
-            for number, verb in self.keeper.requests():
-                self.keeper.answer(number, self._honour(verb))
+            asked = self.keeper.requests()
+            self._retiring.forget_but(verb for _, verb in asked)
+            for number, verb in asked:
+                if (answer := self._honour(verb, boot)) is not None:
+                    self.keeper.answer(number, answer)
         except BzdError as error:
             self.troubles.report("store", str(error), boot)
 
-    def _honour(self, verb: str) -> str:
+    def _honour(self, verb: str, boot: float) -> str | None:
+        """Do what is asked and answer; None where it takes longer, and is to be asked for again."""
         word, _, value = verb.partition(" ")
         if word == "pause":
             return self._pause_as_asked(value)
@@ -328,10 +335,8 @@ class Badge:
         if word == "end-segment":
             self.keeper.end_segments()
             return "ended; what comes next has a new key"
-        if word == "retire-key":
-            self.broadcast.retire_key()
-            self.radio.rotate()
-            return "retired; a new daily key is in use"
+        if word == RETIRE_KEY:
+            return self._retiring.retire(verb, self.broadcast, self.radio, boot)
         return f"this version does not know {word}"
 
     def _pause_as_asked(self, value: str) -> str:

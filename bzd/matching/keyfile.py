@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ from bzd.errors import InputError
 from bzd.matching import archive, messages
 from bzd.matching.keys import INTERVALS_PER_KEY, MAX_ONSET_DAYS, MAX_TIME, DiagnosisKey, ReportType
 from bzd.matching.signing import SHA256_OID, SigningKey, VerifyKey
-from bzd.protocols import gaen
+from bzd.protocols import gaen, protocols
 
 MAX_KEYS = 500_000
 """The most keys that a server puts into one file (Exposure Notification server, internal/export/config.go)."""
 
+FUTURE_S = 7200
+"""Seconds by which a key may begin ahead of the clock: what matching forgives (`bzd.matching.matcher.TOLERANCE_S`)."""
+
+_FUTURE = "interval in the future"
 _MAX_OTHER_FIELDS = 1000
 """Fields of an export that are not keys: 5 and some signature infos."""
 _MAX_RISK = 8
@@ -37,7 +41,7 @@ class SignatureInfo:
     algorithm: str = SHA256_OID
 
     def __str__(self) -> str:
-        return f"{self.key_id or '(no ID)'} version {self.version or '(none)'}"
+        return f"{self.key_id or '(no ID)'}{f' version {self.version}' if self.version else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,23 @@ class KeyFile:
     skipped: Mapping[str, int] = field(default_factory=dict)
     sha256: bytes = b""
     name: str = "key file"
+
+    def begun(self, now: float) -> KeyFile:
+        """The file without keys that begin in the future, which are counted as skipped: nobody can have heard them.
+
+        Args:
+            now: UTC unix seconds. A machine may have no clock of its own: what the file says of its own time, and
+                `FUTURE_S`, forgive one that is behind.
+        """
+        latest = max(now, self.end) + FUTURE_S
+        last = {name: latest // protocol.interval_s for name, protocol in protocols().items()}
+        keys, revised = (
+            tuple(key for key in of if key.first <= last[key.protocol]) for of in (self.keys, self.revised)
+        )
+        ahead = len(self.keys) + len(self.revised) - len(keys) - len(revised)
+        if not ahead:
+            return self
+        return replace(self, keys=keys, revised=revised, skipped={**self.skipped, _FUTURE: ahead})
 
 
 def read_key_file(path: Path, verify_keys: Sequence[VerifyKey] = (), *, allow_unsigned: bool = False) -> KeyFile:

@@ -139,7 +139,8 @@ class Matcher:
 
         Args:
             keys: keys that are published for the first time.
-            revised: keys of which news is published: another report type, or that they are revoked.
+            revised: keys of which news is published: another report type, or that they are revoked. News of a key
+                that matched before counts whatever intervals it states; before that, only if it matches itself.
             progress: told the number of keys done since it was last told.
 
         Returns:
@@ -153,10 +154,10 @@ class Matcher:
             hits = list(self._hits(key, found))
             if hits:
                 new += self._remember(key, found.place >= len(keys), hits)
-        for place, key in enumerate(together):
-            # News names a key by its bytes; whoever withdraws one need not repeat for when it held.
-            if (rank := _rank(key, revised=place >= len(keys))) and (key.protocol, key.key) in self._cases:
-                self._case(key).hear(key, rank)
+        # News names a key by its bytes; whoever withdraws one need not repeat for when it held.
+        for key in (*(key for key in keys if key.report_type == ReportType.REVOKED), *revised):
+            if (key.protocol, key.key) in self._cases:
+                self._case(key).hear(key, _rank(key, revised=True))
         return [hit for hit in new if self._case(hit.key).rank != _REVOKED]
 
     def cases(self) -> list[Case]:

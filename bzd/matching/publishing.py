@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a health authority publishes: the keys of many cases, merged into files that tell nothing about any one of them.
 
-Keys are sorted by their bytes, so that their order does not say which belong together; padded to a minimum, so that
-their number does not say how many cases there are; and held back until two hours after they end, since whoever has a
-key that is still accepted can broadcast its IDs (GAEN Cryptography Specification v1.2.1; Exposure Notification server,
-docs/tek_validation.md). The file says the hour in which it was made, and no more.
+Keys are sorted by their bytes, so that their order does not say which belong together; padded to a minimum, also those
+that no earlier batch has, so that neither their number nor what is new says how many cases there are; and held back
+until two hours after they end, since whoever has a key that is still accepted can broadcast its IDs (GAEN Cryptography
+Specification v1.2.1; Exposure Notification server, docs/tek_validation.md). The file says the hour in which it was
+made, and no more.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Publishing:
         region: whose keys they are, for example a country's two letters.
         key_id: names the key that signs; the mobile country code by custom.
         key_version: names its version.
-        padded_to: fewest keys of a batch; 0 adds none, and then the same input gives the same files.
+        padded_to: fewest keys of a batch, and fewest that are new in it if any is; 0 adds none, and then the same
+            input gives the same files.
         max_keys: most keys of one file; more make a batch of several.
         embargo: hold back every key until two hours after it ends.
         random: where padding comes from; the system's by default.
@@ -105,10 +107,12 @@ def publish(
     merged = _merge(inputs, revoke)
     keys = [key for key in merged.keys if key.key not in merged.revised]
     free, held = _embargoed(keys, now) if how.embargo else (keys, [])
+    fresh = _fresh(free, inputs)
     # News of a key that nobody can have yet is held back with it: it would give the key away.
     news = list(merged.revised.values())
     revised, held_news = _embargoed(news, now) if how.embargo else (news, [])
-    added = _padding(free, how.padded_to - len(free) - len(revised), now, how.random)
+    lacking = max(how.padded_to - len(free) - len(revised), how.padded_to - len(fresh) if fresh else 0)
+    added = _padding(fresh or free, lacking, now, how.random)
     taken = {key.key for key in keys} | set(merged.revised)
     padding = [key for key in added if key.key not in taken]
     files = _files([*free, *padding] if free or revised else [], revised, how, now)
@@ -175,6 +179,12 @@ def _embargoed(keys: Sequence[DiagnosisKey], now: float) -> tuple[list[Diagnosis
     for key in keys:
         (free if key.end + EMBARGO_S <= now else held).append(key)
     return free, held
+
+
+def _fresh(keys: Sequence[DiagnosisKey], inputs: Iterable[KeyFile]) -> list[DiagnosisKey]:
+    """Keys that no earlier batch has, which is what is signed: who compares two batches sees which are new."""
+    published = {key.key for file in inputs if file.signers for key in file.keys}
+    return [key for key in keys if key.key not in published]
 
 
 def _padding(

@@ -56,6 +56,11 @@ class Broadcast:
         self._ids: dict[bytes, None] = {}
 
     @property
+    def key(self) -> DailyKey | None:
+        """The daily key of the last payload; None before the first."""
+        return self._kept
+
+    @property
     def own_ids(self) -> Container[bytes]:
         """The rolling IDs of the last payloads; it changes as the badge goes on."""
         return self._ids
@@ -65,7 +70,7 @@ class Broadcast:
         return self._rotation.wait_s(self._clock.now(), self._boottime())
 
     def draw(self) -> Payload:
-        """A payload that was never drawn before.
+        """A payload that was never drawn before. Of those before it nothing may be on air any more when it is called.
 
         Raises:
             BzdError: if a new daily key cannot be kept.
@@ -87,9 +92,13 @@ class Broadcast:
         """The payload was refused and was never on air."""
         self._rotation.take_back(payload.turn)
 
-    def retire_key(self) -> None:
-        """Begin a new daily key with the next payload, which is due at once."""
-        self._rotation.retire_key()
+    def retire_key(self) -> DailyKey | None:
+        """Begin a new daily key with the next payload, which is due at once.
+
+        Returns:
+            the old key with its end cut to what was drawn under it; None if nothing was.
+        """
+        return self._rotation.retire_key()
 
     def _remember(self, rolling_id: bytes) -> None:
         self._ids[rolling_id] = None

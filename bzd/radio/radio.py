@@ -116,7 +116,8 @@ class Radio:
     def state(self) -> RadioState:
         """How it is now."""
         state, verdict = self._state, self._listener.verdict
-        state.advertising = self._advertiser.registered and self._watch.powered
+        state.held = self._advertiser.registered
+        state.advertising = state.held and self._watch.powered
         state.scanning = self._listener.listening
         state.mode = self._listener.scanner.mode
         state.verdict = None if verdict is None else verdict.outcomes.get(state.mode)

@@ -18,7 +18,7 @@ jumps away from the interval that is on air, the rotation is due at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from bzd.model import DailyKey
@@ -73,9 +73,17 @@ class Rotation:
         """The key in use, None before the first turn."""
         return self._key
 
-    def retire_key(self) -> None:
-        """Let the next turn have a new key: the clock was set, or the old key was published."""
-        self._key = None
+    def retire_key(self) -> DailyKey | None:
+        """Let the next turn have a new key: the clock was set, or the old key is going to be published.
+
+        Returns:
+            the old key with the end of the last interval that was given out under it; None if none was.
+        """
+        key, self._key = self._key, None
+        if key is None or self._used is None:
+            return None
+        end = float((self._used + 1) * self._protocol.interval_s)
+        return replace(key, end=min(key.end, end)) if end > key.start else None
 
     def due(self, wall: float, boot: float) -> bool:
         """Whether it is time for `turn`.

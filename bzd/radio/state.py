@@ -17,6 +17,7 @@ class RadioState:
         adapter: its name.
         paused: whether it was asked to be off the air.
         advertising: whether a rolling ID is on air.
+        held: whether BlueZ or the kernel may hold an advertisement of the badge, on air or to be sent again.
         scanning: whether it listens now; with a duty cycle that comes and goes.
         mode: the scan mode in use, see `bzd.radio.scanner`; empty before the first.
         last_heard: wall time of the last report, UTC unix seconds, None before the first.
@@ -37,6 +38,7 @@ class RadioState:
     adapter: str
     paused: bool = False
     advertising: bool = False
+    held: bool = False
     scanning: bool = False
     mode: str = ""
     last_heard: float | None = None

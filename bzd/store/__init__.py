@@ -110,7 +110,8 @@ version or kind it does not know.
                             at  86  u32 head, u16 part, u8 number of scan instances, 1 to 24
                             at  93  scan instances of 13 bytes: u32 offset_s in ms, u32 seconds in ms, u16 sightings
                                     (65535: so many or more), i16 mean RSSI in 1/8 dB, i8 strongest RSSI in dBm
-    kind 2, daily key:      short string of 16, protocol; short string of 64, key; i64 start; i64 end
+    kind 2, daily key:      short string of 16, protocol; short string of 64, key; i64 start; i64 end (a key that is
+                            there twice with one start was ended early: the earlier end holds)
     kind 3, clock anchor:   boot id (16 bytes), i64 CLOCK_BOOTTIME in ms, i64 wall clock, u8 whether it was right
     kind 4, label:          short string of 200, UTF-8; i64 when the store was made; signing_key of table store
     kind 5, signing key:    Ed25519 private key, 32 bytes

@@ -49,7 +49,12 @@ class StoreInfo:
     @property
     def signing_fingerprint(self) -> str:
         """What people compare the signing key by; see `bzd.store.identity.fingerprint`."""
-        return fingerprint(_SIGNING_DOMAIN, self.signing_key)
+        return signing_fingerprint(self.signing_key)
+
+
+def signing_fingerprint(public: bytes) -> str:
+    """What people compare a badge's public Ed25519 key by; see `bzd.store.identity.fingerprint`."""
+    return fingerprint(_SIGNING_DOMAIN, public)
 
 
 def create(  # noqa: PLR0913  all by name; each is a decision of the user

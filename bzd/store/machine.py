@@ -4,7 +4,8 @@
 A card that is copied after its badge first started carries the same store, identity and signing key to every copy, and
 so does its machine-id. What a copy does not carry is the board: a Raspberry Pi states its serial number in the device
 tree. So the state directory keeps a file, `machine`, that tells board and machine-id by hashes which only this store
-has, and whoever starts on another board is told.
+has, and whoever starts on another board is told. It also tells which of several copies on one machine is the badge's
+own: the one whose store file was opened by a daemon under this very inode number.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from bzd.digest import sha256
-from bzd.store.state import write_new
+from bzd.store.state import STORE_FILE, output_error, write_new
 
 MACHINE_FILE = "machine"
 """In the state directory."""
@@ -24,6 +25,7 @@ MACHINE_ID = "etc/machine-id"
 """Of the installation (machine-id(5), which asks that it be shown by keyed hashes only)."""
 
 _LONGEST = 4096
+_PLACE = "place"
 
 
 class Home(Enum):
@@ -47,24 +49,67 @@ def note(state: Path, store_id: bytes, root: Path = Path("/")) -> Home:
     """
     found = compare(state, store_id, root)
     marks = _marks(store_id, root)
-    if found is not Home.UNKNOWN or not marks or (state / MACHINE_FILE).exists():
+    if found is Home.OTHER or not marks or (found is Home.UNKNOWN and (state / MACHINE_FILE).exists()):
         return found
-    write_new(state / MACHINE_FILE, "".join(f"{line}\n" for line in marks).encode())
+    place = _place(state, store_id)
+    if found is Home.UNKNOWN:
+        _write(state, [*marks, *place])
+    elif place != [line for line in _noted(state) if line.startswith(f"{_PLACE} ")]:
+        _write(state, [line for line in _noted(state) if line and not line.startswith(f"{_PLACE} ")] + place)
     return Home.OWN
+
+
+def is_original(state: Path, store_id: bytes, root: Path = Path("/")) -> bool:
+    """Whether a daemon of this machine ran on this very directory: neither a copy from elsewhere nor one made here.
+
+    Where nothing tells that, the answer is no.
+    """
+    own = compare(state, store_id, root) is Home.OWN
+    return own and any(line in _noted(state) for line in _place(state, store_id))
 
 
 def compare(state: Path, store_id: bytes, root: Path = Path("/")) -> Home:
     """Compare this machine with what was noted; the board decides, the machine-id only where no board has a number."""
-    try:
-        noted = (state / MACHINE_FILE).read_text(encoding="ascii")[:_LONGEST].split("\n")
-    except (OSError, ValueError):
+    if not _noted(state):
         return Home.UNKNOWN
-    before = dict(line.split(" ", 1) for line in noted if " " in line)
+    before = dict(line.split(" ", 1) for line in _noted(state) if " " in line)
     now = dict(line.split(" ", 1) for line in _marks(store_id, root))
     for kind in ("board", "machine-id"):
         if kind in before or kind in now:
             return Home.OWN if before.get(kind) == now.get(kind) else Home.OTHER
     return Home.UNKNOWN
+
+
+def _noted(state: Path) -> list[str]:
+    """The lines of the note; none where there is none that can be read."""
+    try:
+        return (state / MACHINE_FILE).read_text(encoding="ascii")[:_LONGEST].split("\n")
+    except (OSError, ValueError):
+        return []
+
+
+def _write(state: Path, lines: list[str]) -> None:
+    new = state / f".{MACHINE_FILE}.new"
+    try:
+        new.unlink(missing_ok=True)
+        write_new(new, "".join(f"{line}\n" for line in lines).encode())
+        new.replace(state / MACHINE_FILE)
+    except OSError as error:
+        raise output_error(state / MACHINE_FILE, error) from error
+
+
+def _place(state: Path, store_id: bytes) -> list[str]:
+    """A line that tells the store file from its copies; none where there is no store."""
+    try:
+        inode = (state / STORE_FILE).stat().st_ino
+    except OSError:
+        return []
+    return [_line(_PLACE, store_id, str(inode).encode())]
+
+
+def _line(kind: str, store_id: bytes, told: bytes) -> str:
+    digest = sha256(b"bzd machine\0" + store_id + kind.encode() + b"\0" + told)
+    return f"{kind} {digest.hex()}"
 
 
 def _marks(store_id: bytes, root: Path) -> list[str]:
@@ -75,6 +120,5 @@ def _marks(store_id: bytes, root: Path) -> list[str]:
             with (root / path).open("rb") as file:
                 told = file.read(_LONGEST).strip(b"\0\n ")
             if told:
-                digest = sha256(b"bzd machine\0" + store_id + kind.encode() + b"\0" + told)
-                lines.append(f"{kind} {digest.hex()}")
+                lines.append(_line(kind, store_id, told))
     return lines

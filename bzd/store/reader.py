@@ -112,9 +112,10 @@ class Reader:
                 yield contact
 
     def keys(self) -> Iterator[DailyKey]:
-        """The badge's own daily keys in order of their start.
+        """The badge's own daily keys in order of their start, each once.
 
-        Of those used before the clock was known to be right, the ones that were used at about their time.
+        Of those used before the clock was known to be right, the ones that were used at about their time. A key that
+        was ended before its time is there twice, and comes with the earlier end.
 
         Raises:
             IdentityError: if there are some, and none of the identities opens own keys here.
@@ -124,8 +125,11 @@ class Reader:
         if segments and not any(self._opens(segment) for segment in [*self._of(SIGNING), *segments]):
             raise IdentityError(f"the own keys in {self._path} are sealed to others", _KEYS_HINT)
         clocks = Clocks(self._anchors(OWN_KEYS) if any(segment.place.day is None for segment in segments) else ())
-        found = [key for segment in segments for key in self._segment_keys(segment, clocks)]
-        yield from sorted(found, key=lambda key: (key.start, key.end, key.protocol))
+        found: dict[tuple[str, bytes, float], DailyKey] = {}
+        for key in (key for segment in segments for key in self._segment_keys(segment, clocks)):
+            named = (key.protocol, key.key, key.start)
+            found[named] = min(found.get(named, key), key, key=attrgetter("end"))
+        yield from sorted(found.values(), key=lambda key: (key.start, key.end, key.protocol))
 
     def anchors(self) -> Iterator[ClockAnchor]:
         """The clock anchors, in the order of their segments."""

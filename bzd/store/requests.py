@@ -21,6 +21,11 @@ ANSWER_S = 8.0
 """How long to wait for an answer: daemons answer within 5 s, unless a card is slow."""
 VERB_MAX = 200
 """Longest request that is looked at, in characters."""
+RETIRE_KEY = "retire-key"
+"""Asks for an end of the daily key that is on air, which is going to be exported. A word that tells one asker from the
+next may follow: numbers of requests come again."""
+RETIRED = "retired; the old key is off the air, and its end is stored"
+"""The one answer to it that means yes."""
 
 _POLL_S = 0.1
 

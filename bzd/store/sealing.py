@@ -40,6 +40,8 @@ NO_DAY = -(2**31)
 CONTACTS, OWN_KEYS, LABEL, SIGNING = 1, 2, 3, 4
 FINDINGS = 6
 """What a segment holds."""
+CASE_FILE = 5
+"""What is sealed is no segment of a store but a case file (`bzd.cases`), whose ID stands in for the store's."""
 
 _PLACE = struct.Struct(">HB16sQi")
 _ROW = struct.Struct(">Q")
@@ -52,7 +54,7 @@ class Place(NamedTuple):
 
     Attributes:
         store: the store's ID, 16 bytes.
-        purpose: `CONTACTS`, `OWN_KEYS`, `LABEL`, `SIGNING` or `FINDINGS`.
+        purpose: `CONTACTS`, `OWN_KEYS`, `LABEL`, `SIGNING`, `FINDINGS` or `CASE_FILE`.
         segment: the segment's ID, 1 to 2**31 - 1.
         day: UTC day as days since 1970-01-01, None where the clock was never right or days do not matter.
     """

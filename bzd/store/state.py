@@ -25,6 +25,8 @@ from bzd.store.identity import FILE_MAX_BYTES, Identity, PublicKey, needs_passph
 
 STORE_FILE = "store.sqlite"
 """The sealed store."""
+EXPORTED_SUFFIX = ".bzd"
+"""What the names of exported stores end in, where a folder stands for those in it."""
 LOCK_FILE = "store.lock"
 """What an appender locks."""
 FINDINGS_LOCK_FILE = "findings.lock"
@@ -45,6 +47,22 @@ def store_file(source: Path) -> Path:
     """The store that a path names: the one in a state directory, or an exported file itself."""
     # os.path here and below, because Path.is_dir raises where a folder above may not be entered.
     return source / STORE_FILE if os.path.isdir(source) else source  # noqa: PTH112
+
+
+def stores_in(folder: Path) -> list[Path]:
+    """The exported stores in a folder that is no state directory, in order of their names; none if it is one.
+
+    Raises:
+        StateError: if it cannot be read.
+    """
+    # os.path, because Path.is_dir raises where a folder above may not be entered.
+    if not os.path.isdir(folder) or os.path.lexists(folder / STORE_FILE):  # noqa: PTH112
+        return []
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  only names are wanted
+    except OSError as error:
+        raise StateError(f"cannot read {folder}: {error.strerror}", "check the path and its permissions") from error
+    return [folder / name for name in names if name.endswith(EXPORTED_SUFFIX) and not name.startswith(".")]
 
 
 def recipients(state: Path, folder: str = RECIPIENTS) -> list[PublicKey]:

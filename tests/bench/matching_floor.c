@@ -7,7 +7,7 @@
  * table. (GAEN Cryptography Specification v1.2.1.)
  *
  * Usage: matching_floor IDS KEYS FIRST_INTERVAL COUNT
- * IDS and KEYS are files of 16 bytes each. Prints the CPU seconds of the search, best of five, and the IDs found.
+ * IDS and KEYS are files of 16 bytes each. Prints the CPU seconds of a search, the mean of ten, and the IDs found.
  *
  *     cc -O2 -o matching_floor matching_floor.c -lcrypto
  */
@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SIZE = 16, ROUNDS = 5, MAX_COUNT = 144, PLACES_PER_ID = 16 };
+enum { SIZE = 16, ROUNDS = 10, MAX_COUNT = 144, PLACES_PER_ID = 16 };
 
 static const unsigned char INFO[8] = {'E', 'N', '-', 'R', 'P', 'I', 'K', 1};
 
@@ -134,13 +134,8 @@ int main(int argc, char **argv) {
     EVP_CIPHER_CTX *aes = EVP_CIPHER_CTX_new();
     if (!aes || !EVP_EncryptInit_ex(aes, EVP_aes_128_ecb(), NULL, NULL, NULL)) die("AES");
     EVP_CIPHER_CTX_set_padding(aes, 0);
-    double best = 1e9;
-    for (int round = 0; round < ROUNDS; round++) {
-        clock_t before = clock();
-        found = search(&table, keys, key_count, blocks, intervals, aes);
-        double seconds = (double)(clock() - before) / CLOCKS_PER_SEC;
-        if (seconds < best) best = seconds;
-    }
-    printf("%.6f %zu\n", best, found);
+    clock_t before = clock();
+    for (int round = 0; round < ROUNDS; round++) found = search(&table, keys, key_count, blocks, intervals, aes);
+    printf("%.6f %zu\n", (double)(clock() - before) / CLOCKS_PER_SEC / ROUNDS, found);
     return 0;
 }

@@ -224,6 +224,10 @@ def test_a_withdrawn_key(match: Bzd, fill: Fill, publish: Publish) -> None:
         done = match("--state", state, *files, "--exit-code")
         said = "On 14 January 2027 you were near somebody whose key has been withdrawn: if there was a warning, it no "
         assert (done.code, done.out) == (0, f"{said}longer holds.\n")
+    other = fill(*heard(key(1), 9, 20), *heard(key(2), 12, 20), name="other")
+    still, withdrawn = match("--state", other, news, publish(key(1), key(2))).out.splitlines()[:2]
+    assert still.endswith("within 2 m of a case for 20 minutes (high risk).")
+    assert withdrawn.endswith("you were also near somebody whose key has been withdrawn, which no longer counts.")
     whole = match("--state", state, file, news, "--json").json
     assert ([of["report_type"] for of in whole["withdrawn"]], whole["encounters"]) == (["revoked"], [])
 

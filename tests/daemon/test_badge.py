@@ -14,6 +14,7 @@ from bzd.config import Config, ProximityConfig
 from bzd.daemon.pausing import PAUSE_MAX_S
 from bzd.errors import DiskFullError
 from bzd.store import open_appender
+from bzd.store.requests import RETIRED
 
 NOON = 1_606_046_400.0
 Scenario = Callable[[Any], Coroutine[Any, Any, None]]
@@ -236,7 +237,8 @@ def test_a_pause_that_the_card_cannot_keep_is_told(play: Any, monkeypatch: pytes
         (f"pause {PAUSE_MAX_S + 1}", f"cannot pause for {PAUSE_MAX_S + 1}"),
         ("resume", "it was not paused"),
         ("end-segment", "ended; what comes next has a new key"),
-        ("retire-key", "retired; a new daily key is in use"),
+        ("retire-key", RETIRED),
+        ("retire-key 7f", RETIRED),
         ("", "this version does not know "),
         ("dance", "this version does not know dance"),
     ],

@@ -40,6 +40,22 @@ def test_forty_minutes_with_three_rotations_are_one_encounter(cases: type[Cases]
     assert (one.start, one.end, one.contacts) == (start, start + 2400, len(contacts))
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 86_400 - 2400), st.sampled_from([1.0, 5.0, 10.3]), st.integers(600, 760), st.integers(0, 12))
+def test_forty_minutes_are_forty_however_they_fall(
+    cases: type[Cases], begin: int, period: float, rotation: int, silent: int
+) -> None:
+    """At any time of day, however often heard, with rotations anywhere and some seconds of silence at each."""
+    key, start = cases.key(1), cases.midnight + begin
+    every = cases.heard(key, start, start + 2400, period=period, rotation=float(rotation))
+    heard = [one for one in every if one.time - start < silent or (one.time - start) % rotation >= silent]
+    contacts = cases.contacts(heard)
+    assert len(contacts) >= 4
+    (one,) = met(key, contacts)
+    assert one.duration_s == pytest.approx(2400, abs=30)
+    assert one.contacts == len(contacts)
+
+
 def test_the_same_with_a_phones_scan_period(cases: type[Cases]) -> None:
     """Listening once in 5 minutes, the same 40 minutes are still 40 within a scan period, not more by each rotation."""
     key, start = cases.key(1), cases.midnight + NOON
@@ -56,11 +72,32 @@ def test_four_minutes_across_a_rotation_are_not_lost(cases: type[Cases]) -> None
     assert (one.contacts, one.duration_s) == (2, 240)
 
 
+@pytest.mark.parametrize("before", range(0, 241, 20))
+def test_wherever_the_rotation_falls_in_four_minutes(cases: type[Cases], before: int) -> None:
+    """The shorter part may be too short to be a contact of its own; the meeting is still within a sighting of whole."""
+    key, boundary = cases.key(1), cases.midnight + NOON
+    sightings = [
+        *cases.heard(key, boundary - before, boundary - 1, rotation=600),
+        *cases.heard(key, boundary, boundary + 240 - before, rotation=600),
+    ]
+    (one,) = met(key, cases.contacts(sightings))
+    assert one.duration_s == pytest.approx(240, abs=20)
+
+
 def test_a_pause_makes_two_encounters(cases: type[Cases]) -> None:
     """Somebody who comes back after an hour is met twice; nothing is counted for the time between."""
     key, start = cases.key(1), cases.midnight + NOON
     sightings = [*cases.heard(key, start, start + 300), *cases.heard(key, start + 3900, start + 4200)]
     assert [one.duration_s for one in met(key, cases.contacts(sightings))] == [300, 300]
+
+
+@pytest.mark.parametrize(("pause", "parts"), [(360.0, 1), (360.001, 2)])
+def test_the_longest_pause_of_one_encounter(cases: type[Cases], pause: float, parts: int) -> None:
+    """`max_gap_s`, 6 minutes from the last sighting to the next, is still the same encounter."""
+    key = cases.key(1)
+    first = cases.contact(key, cases.day + 50)
+    second = cases.contact(key, cases.day + 51, at=first.end + pause)
+    assert len(met(key, [first, second])) == parts
 
 
 def test_attenuation_is_tx_power_less_corrected_rssi(cases: type[Cases]) -> None:
@@ -101,10 +138,30 @@ def test_two_ids_at_once_do_not_double_the_time(cases: type[Cases]) -> None:
     assert one.offset_s == 3000
 
 
+def test_what_two_badges_heard_stays_apart(cases: type[Cases]) -> None:
+    """Both met the case at once: that is one encounter of each, not one of both."""
+    key = cases.key(1)
+    contact = cases.contact(key, cases.day + 50)
+    matcher = Matcher({"A": [contact], "B": [contact]})
+    matcher.match([key])
+    assert [(one.store, one.contacts) for one in encounters(matcher.hits())] == [("A", 1), ("B", 1)]
+
+
+def test_a_short_contact_within_a_long_one_is_no_pause(cases: type[Cases]) -> None:
+    """What counts is when the case was last heard under any ID, not under the one that began last."""
+    key, noon = cases.key(1), (cases.day + 72) * 600.0
+    long = cases.contact(key, cases.day + 72, seconds=1200.0)
+    short = cases.contact(key, cases.day + 71, at=noon + 60, seconds=30.0)
+    after = cases.contact(key, cases.day + 74, at=noon + 1500)
+    (one,) = met(key, [long, short, after])
+    assert (one.contacts, one.start, one.end) == (3, noon, noon + 1560)
+
+
 def test_undated_contacts_stay_apart(cases: type[Cases]) -> None:
     """A contact of unknown time is never joined with one of known time."""
     key = cases.key(1)
-    contacts = [cases.contact(key, cases.day + 50), cases.contact(key, cases.day + 50, at=5.0, synced=False)]
+    guessed = cases.contact(key, cases.day + 51, at=(cases.day + 50) * 600 + 100.0, synced=False)
+    contacts = [cases.contact(key, cases.day + 50), guessed]
     assert sorted(one.synced for one in met(key, contacts)) == [False, True]
 
 

@@ -94,6 +94,22 @@ def test_every_bit_flip_is_refused(published: Path) -> None:
             parse_key_file(archive.pack(*pair), [key])
 
 
+def test_every_bit_flip_of_a_larger_file_is_refused(published: Path) -> None:
+    """Of the 140 keys of the sample likewise: each bit by the key itself, and a bit of each octet by the reader."""
+    path, key = sample(published)
+    export, signed = members(path.read_bytes())
+    (entry,) = messages.parse(messages.signature_list_message(), signed).signatures
+    mutable = bytearray(export)
+    assert key.verifies(export, entry.signature)
+    for place in range(8 * len(export)):
+        mutable[place // 8] ^= 1 << place % 8
+        assert not key.verifies(bytes(mutable), entry.signature), place
+        if place % 8 == place // 8 % 8:
+            with pytest.raises(InputError):
+                parse_key_file(archive.pack(bytes(mutable), signed), [key])
+        mutable[place // 8] ^= 1 << place % 8
+
+
 def test_who_may_not_be_verified(published: Path, signing_key: SigningKey) -> None:
     """Another key, a key of another ID or version, and no key at all are refused, each with its reason."""
     path, right = example(published)
@@ -195,6 +211,33 @@ def test_too_many_keys_are_refused_before_they_take_memory() -> None:
         parse_key_file(archive.HEADER + b"\x3a\x00" * 1_000_000, allow_unsigned=True)
 
 
+@pytest.mark.parametrize("revised", [0, 1])
+def test_the_most_keys_that_a_file_may_hold(revised: int) -> None:
+    """500,000 are read, one more is refused, also if it is among the revised ones."""
+    # The bytes of many keys are those of one repeated: a field is its tag, its length and its content.
+    one = raw_export(key_data=b"k" * 16, rolling_start_interval_number=7)[len(archive.HEADER) :]
+    most = archive.HEADER + one * 500_000
+    assert len(parse_key_file(most, allow_unsigned=True).keys) == 500_000
+    message = messages.export_message()
+    message.keys.add(key_data=b"k" * 16)
+    message.revised_keys.add(key_data=b"k" * 16)
+    more = one if not revised else bytes(message.SerializeToString())
+    fewer = most if not revised else most[: -len(one)]
+    with pytest.raises(InputError, match="more than 500000 keys"):
+        parse_key_file(fewer + more, allow_unsigned=True)
+
+
+@pytest.mark.parametrize(("end", "kept"), [(0.0, 2), (86_399.0, 2), (86_400.0, 3), (3 * 86_400.0, 3)])
+def test_keys_of_the_future_are_counted(cases: type[Cases], end: float, kept: int) -> None:
+    """A key that begins over two hours from now is left out, unless the file itself says that it is from later."""
+    later = cases.key(3, day=1)
+    keys = (cases.key(1), cases.key(2, day=1)._replace(first=cases.day + 12), later)
+    file = KeyFile(keys, (later,), end=cases.midnight + end - 7200 if end else 0.0, skipped={"other": 1})
+    seen = file.begun(cases.midnight)
+    assert (len(seen.keys), seen.keys) == (kept, keys[:kept])
+    assert seen.skipped == {"other": 1, **({"interval in the future": 2} if kept == 2 else {})}
+
+
 def test_a_zip_bomb_is_refused() -> None:
     """65 MB of zeros in 64 kB are not unpacked further than the limit."""
     bomb = archive.pack(archive.HEADER + bytes(archive.MAX_EXPORT), None)
@@ -212,6 +255,14 @@ def zipped(*names: str, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     return buffer.getvalue()
 
 
+def encrypted() -> bytes:
+    """A zip whose entry says, in both of its headers, that it is encrypted (APPNOTE.TXT section 4.4.4, bit 0)."""
+    data = bytearray(zipped("export.bin"))
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -220,13 +271,14 @@ def zipped(*names: str, method: int = zipfile.ZIP_DEFLATED) -> bytes:
         (zipped("other.bin"), "without export.bin"),
         (zipped("export.bin", "export.bim").replace(b"bim", b"bin"), "more than once"),
         (zipped("export.bin", method=zipfile.ZIP_BZIP2), "packed in a way"),
+        (encrypted(), "encrypted"),
         (zipped(*(f"{number}.bin" for number in range(70))), "more than 64 files"),
         (archive.pack(b"EK Export v2    ", None), "does not begin with"),
         (archive.HEADER + b"\x3a\x05ab", "is damaged"),
         (archive.HEADER + b"\xff" * 20, "is damaged"),
         (archive.pack(archive.HEADER, b"\x0a\x05ab"), "export.sig in key file is damaged"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_is_no_key_file_is_refused(data: bytes, message: str) -> None:
     """Each with its own reason."""

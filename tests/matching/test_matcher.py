@@ -131,6 +131,35 @@ def test_a_revised_key_replaces_what_was_said(cases: type[Cases]) -> None:
     assert [hit.key.report_type for hit in matcher.hits()] == [ReportType.CONFIRMED_TEST]
 
 
+def test_the_last_revision_stands(cases: type[Cases]) -> None:
+    """News of news: what was read last, unless the key is revoked, which nothing undoes."""
+    key = cases.key(1, report_type=ReportType.SELF_REPORT)
+    matcher = Matcher({"badge": [cases.contact(key, cases.day + 50)]})
+    for kind in (ReportType.CONFIRMED_CLINICAL_DIAGNOSIS, ReportType.CONFIRMED_TEST):
+        matcher.match([], [key._replace(report_type=kind)])
+        assert [hit.key.report_type for hit in matcher.hits()] == [kind]
+    matcher.match([key._replace(report_type=ReportType.REVOKED)])
+    matcher.match([key], [key])
+    assert matcher.hits() == []
+
+
+@pytest.mark.parametrize("other", [{"intervals": 10}, {"first": 0}])
+def test_a_revocation_counts_whatever_intervals_it_states(cases: type[Cases], other: dict[str, int]) -> None:
+    """It is the key that is withdrawn, also by an entry that would not match itself; in the same file, too."""
+    key = cases.key(1)
+    revoked = key._replace(report_type=ReportType.REVOKED, **other)  # type: ignore[arg-type]  # only numbers
+    cut: list[list[tuple[list[DiagnosisKey], list[DiagnosisKey]]]] = [
+        [([key], []), ([], [revoked])],
+        [([key], []), ([revoked], [])],
+        [([key], [revoked])],
+    ]
+    for batches in cut:
+        matcher = Matcher({"badge": [cases.contact(key, cases.day + 50)]})
+        for keys, revised in batches:
+            matcher.match(keys, revised)
+        assert (matcher.hits(), len(matcher.withdrawn())) == ([], 1)
+
+
 def test_bluezone_has_one_slot_of_tolerance(cases: type[Cases]) -> None:
     """An ID of slot 40 is accepted in slots 39 to 41, and its contact states no tx power."""
     key = DiagnosisKey(b"b" * 32, cases.day * 600 // 900, 96, "bluezone")

@@ -87,6 +87,19 @@ def test_padding_looks_like_real_keys(cases: type[Cases]) -> None:
     assert set(real) <= set(keys)
 
 
+def test_what_is_new_is_padded_too(cases: type[Cases], signing_key: SigningKey) -> None:
+    """Who compares two batches finds as many new keys with one case as with fifty, alike in what is said of them."""
+    how = Publishing(padded_to=60, random=random.Random(1))
+    first = publish([KeyFile((cases.key(1),))], now=later(cases), how=how, signing_key=signing_key)
+    (earlier,) = (parse_key_file(data, [signing_key.public]) for data in first.files)
+    case = cases.key(2, day=3, report_type=ReportType.CONFIRMED_TEST)
+    second = publish([earlier, KeyFile((case,))], now=later(cases), how=how)
+    new = set(read(second)[0].keys) - set(earlier.keys)
+    assert case in new
+    assert (len(new), {key[1:] for key in new}) == (60, {case[1:]})
+    assert set(read(publish([earlier], now=later(cases), how=how))[0].keys) == set(earlier.keys)
+
+
 def test_padding_is_never_predictable(cases: type[Cases]) -> None:
     """By default it comes from the system's source of secrets: two batches of one input differ."""
     one, other = (publish([KeyFile((cases.key(1),))], now=later(cases)) for _ in range(2))

@@ -186,6 +186,24 @@ def test_infectiousness_weighs(cases: type[Cases]) -> None:
     assert day.minutes == pytest.approx(15)
 
 
+def test_report_types_weigh() -> None:
+    """As a rule file says; a revoked key weighs nothing by any rule."""
+    scans = (WindowScan(40, 40, 600),)
+    rule = AttenuationRule((50, 60, 70), (1, 1, 1, 1), report_weights=(0.5, 1, 0.25, 0, 2))
+    found = {
+        kind: rule.window_minutes(ExposureWindow(TODAY, kind, Infectiousness.HIGH, 0, scans)) for kind in ReportType
+    }
+    assert list(found.values()) == [5, 10, 2.5, 0, 20, 0]
+
+
+def test_short_windows_are_ignored(cases: type[Cases]) -> None:
+    """Windows of fewer weighted minutes than the rule wants add nothing to their day, which is still told."""
+    five, ten = met(cases, 5), met(cases, 10, number=2, start=50000.0)
+    rule = AttenuationRule((55, 70, 80), (1, 1, 1, 1), min_window_minutes=6)
+    assert [day.minutes for day in daily_summaries(five, rule)] == [0]
+    assert [day.minutes for day in daily_summaries([*five, *ten], rule)] == [pytest.approx(10)]
+
+
 def test_corona_warn_app_as_a_rule(cases: type[Cases]) -> None:
     """At 63 dB a minute of a tested, highly infectious case is 0.3 times 1.6: 31 minutes are not enough, 32 are."""
     assert [daily_summaries(met(cases, minutes), RULES["cwa"])[0].risk for minutes in (31, 32)] == [Risk.LOW, Risk.HIGH]

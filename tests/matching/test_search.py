@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bzd.matching.derivation import LibraryEncryptor
 from bzd.matching.intervals import Wanted, around
 from bzd.matching.keys import DiagnosisKey
+from bzd.matching.matcher import Matcher
 from bzd.matching.parallel import JOB_KEYS, jobs, search_all
 from bzd.matching.search import Found, Haystack, Search, groups
 from bzd.matching.sieve import NumpySieve, SetSieve, sieve
@@ -56,6 +60,8 @@ def test_search_equals_plain_derivation(fast: bool, data: st.DataObject) -> None
     for key in keys:
         derived = protocols()[key.protocol].rolling_ids(key.key, key.first, key.intervals)
         ids[key.protocol] |= set(rng.sample(derived, min(2, len(derived))))
+        # One that begins alike is another ID.
+        ids[key.protocol].add(derived[0][:8] + bytes(len(derived[0]) - 8))
     ranges = [(low, low + rng.randrange(60)) for low in (rng.randrange(1440) for _ in range(4))]
     wanted = Wanted(ranges)
     haystacks = {name: Haystack(frozenset(of), wanted) for name, of in ids.items()}
@@ -86,7 +92,7 @@ def _plainly(keys: list[DiagnosisKey], ids: dict[str, set[bytes]]) -> set[Found]
 @pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy, which is optional, is not installed")
 @given(st.sets(st.binary(min_size=16, max_size=16), max_size=20), st.lists(st.binary(min_size=16, max_size=16)))
 def test_both_sieves_let_the_same_through(ids: set[bytes], others: list[bytes]) -> None:
-    """The table of numpy and the set of Python agree on every ID, also on one that shares only its beginning."""
+    """The table of numpy and the set of Python let through every ID that begins as a stored one, and no random one."""
     alike = [rolling_id[:8] + b"x" * 8 for rolling_id in ids]
     derived = [*others, *ids, *alike]
     buffer = b"".join(derived)
@@ -123,3 +129,34 @@ def test_two_processes_find_what_one_finds(cases: type[Cases]) -> None:
     assert two == search_all(haystacks, keys, processes=1)
     assert [found.place for found in two] == [3, 9000, 16000]
     assert sum(told) == len(keys)
+
+
+def test_only_what_can_match_is_derived(cases: type[Cases], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a key's 144 intervals those near a contact are encrypted; of a day without one not even the key is hashed."""
+    asked: list[int] = []
+    plain = LibraryEncryptor()
+
+    class Counting:
+        def encrypt(self, keys: Sequence[bytes], blocks: bytes) -> bytes:
+            asked.append(len(keys) * len(blocks) // 16)
+            return plain.encrypt(keys, blocks)
+
+    monkeypatch.setattr("bzd.matching.search.encryptor", Counting)
+    keys = [cases.key(number, day=number % 3) for number in range(30)]
+    contacts = [cases.contact(keys[0], cases.day + 50), cases.contact(cases.key(99, day=1), cases.day + 144 + 143)]
+    stores = {"a": contacts, "b": contacts[:1]}
+    assert [hit.store for hit in Matcher(stores).match(keys)] == ["a", "b"]
+    # 12 intervals on either side; the second day's last contact reaches into the third, and its own day's end.
+    assert sorted(asked) == [10 * 12, 10 * 13, 10 * 25]
+
+
+def test_a_worker_that_dies_costs_time_and_no_match(cases: type[Cases], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no worker can be had, this process does all of it."""
+    keys = [cases.key(number) for number in range(JOB_KEYS + 1)]
+    planted = protocols()["gaen"].rolling_ids(keys[JOB_KEYS].key, cases.day + 7, 1)
+    haystacks = {"gaen": Haystack(frozenset(planted), Wanted([(cases.day, cases.day + 9)]))}
+    monkeypatch.setattr("bzd.matching.parallel._start_worker", os._exit)
+    told: list[int] = []
+    found = search_all(haystacks, keys, processes=2, progress=told.append)
+    assert [one.place for one in found] == [JOB_KEYS]
+    assert sum(told) <= len(keys)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bzd.matching.encounters import Encounter, Slice, encounters
+from bzd.matching.keys import ReportType
 from bzd.matching.matcher import Matcher
 from bzd.matching.windows import (
     INFECTIOUS_DAYS,
@@ -22,6 +24,7 @@ from bzd.matching.windows import (
     pool,
     windows,
 )
+from bzd.protocols import gaen
 
 if TYPE_CHECKING:
     from tests.matching.conftest import Cases
@@ -64,7 +67,7 @@ def test_vietnams_day_turns_at_seventeen_utc() -> None:
     assert [day_of(1_593_648_000 + 17 * 3600 + one, 7 * 3600).day for one in (-1, 0)] == [2, 3]
 
 
-@given(st.lists(st.tuples(st.floats(0, 40000), st.floats(0, 60)), max_size=60))
+@given(st.lists(st.tuples(st.floats(0, 40000), st.floats(0, 300)), max_size=60))
 def test_windows_are_short_and_lose_nothing(raw: list[tuple[float, float]]) -> None:
     """Every slice is in one window of under 30 minutes; pooling keeps the seconds to half a minute, or cuts at 300."""
     slices = [piece(time, seconds) for time, seconds in sorted(raw)]
@@ -75,6 +78,7 @@ def test_windows_are_short_and_lose_nothing(raw: list[tuple[float, float]]) -> N
         scans = list(pool(window))
         total, kept = sum(one.seconds for one in window), sum(scan.seconds for scan in scans)
         assert kept <= total + 30
+        assert all(scan.seconds % 60 == 0 and 0 <= scan.seconds <= 300 for scan in scans)
         assert kept >= total - 30 or any(scan.seconds == 300 for scan in scans)
 
 
@@ -101,6 +105,33 @@ def test_encounters_of_one_key_share_a_window(cases: type[Cases]) -> None:
     matcher.match(keys)
     found: list[Encounter] = encounters(matcher.hits())
     assert (len(found), sorted(len(window.scans) for window in windows(found))) == (3, [1, 2])
+
+
+def test_what_a_window_knows_of_its_case(cases: type[Cases]) -> None:
+    """Calibration confidence from the metadata on air, report type and infectiousness from the published key."""
+    key = cases.key(1, days_since_onset=4, report_type=ReportType.SELF_REPORT)
+    plain = cases.contact(key, cases.day + 50)
+    said = gaen.seal(key.key, plain.rolling_id, gaen.Metadata(8, confidence=2, minor=1))
+    matcher = Matcher({"badge": [replace(plain, metadata=said)]})
+    matcher.match([key])
+    (window,) = windows(encounters(matcher.hits()))
+    assert (window.confidence, window.report_type) == (2, ReportType.SELF_REPORT)
+    assert window.infectiousness == Infectiousness.STANDARD
+
+
+def test_no_instance_stands_for_more_than_a_scan_period() -> None:
+    """A listening that stands for five minutes and one for four more in the same period: the rest is carried on."""
+    pooled = list(pool([piece(0.0, 300), piece(200.0, 240), piece(400.0, 60)]))
+    assert [scan.seconds for scan in pooled] == [300, 300]
+
+
+def test_badges_share_no_window(cases: type[Cases]) -> None:
+    """The same meeting heard by two badges is a window of each."""
+    key = cases.key(1)
+    contact = cases.contact(key, cases.day + 50)
+    matcher = Matcher({"A": [contact], "B": [contact]})
+    matcher.match([key])
+    assert [len(window.scans) for window in windows(encounters(matcher.hits()))] == [1, 1]
 
 
 def test_the_last_day_that_can_be_said() -> None:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from bzd.store.machine import BOARD, MACHINE_FILE, MACHINE_ID, Home, compare, note
+from bzd.store.machine import BOARD, MACHINE_FILE, MACHINE_ID, Home, compare, is_original, note
+from bzd.store.state import STORE_FILE
 
 STORE = bytes(range(16))
 
@@ -87,3 +89,29 @@ def test_a_note_that_says_nothing_is_left(state: Path, tmp_path: Path) -> None:
     (state / MACHINE_FILE).write_bytes(b"\xff\n")
     assert note(state, STORE, machine(tmp_path / "a", machine_id="0" * 32)) is Home.UNKNOWN
     assert (state / MACHINE_FILE).read_bytes() == b"\xff\n"
+
+
+def test_of_copies_on_one_machine_the_noted_one_is_the_original(state: Path, tmp_path: Path) -> None:
+    """It is known by its store file; moved it still is, a copy is not, until a daemon ran there."""
+    here = machine(tmp_path / "a", machine_id="a" * 32)
+    (state / STORE_FILE).write_bytes(b"a store")
+    assert not is_original(state, STORE, here)
+    note(state, STORE, here)
+    assert is_original(state, STORE, here)
+    copy, moved = tmp_path / "copy", tmp_path / "moved"
+    shutil.copytree(state, copy)
+    state.rename(moved)
+    assert [is_original(where, STORE, here) for where in (moved, copy)] == [True, False]
+    assert [note(copy, STORE, here), is_original(copy, STORE, here)] == [Home.OWN, True]
+
+
+def test_a_note_of_an_earlier_version_learns_the_place(state: Path, tmp_path: Path) -> None:
+    """What it said of the machine stays."""
+    here = machine(tmp_path / "a", machine_id="a" * 32)
+    note(state, STORE, here)
+    before = (state / MACHINE_FILE).read_text()
+    (state / STORE_FILE).write_bytes(b"a store")
+    assert not is_original(state, STORE, here)
+    note(state, STORE, here)
+    assert is_original(state, STORE, here)
+    assert (state / MACHINE_FILE).read_text().startswith(before)
