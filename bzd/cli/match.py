@@ -92,7 +92,7 @@ def match(  # noqa: PLR0913  one argument an option
     trusted = match_files.trusted(verify or config.match.verify_keys)
     if feeds and not allow_unsigned and not listing:
         match_files.require_trust(trusted)
-    with match_feed.fetched(ctx, feeds, config) as fetched:
+    with match_feed.fetched(ctx, feeds, config, stores=not listing) as fetched:
         if listing:
             from bzd.cli import match_list  # noqa: PLC0415  see above
 

@@ -14,7 +14,7 @@ import click
 
 from bzd.cli import match_progress, options, output
 from bzd.config import Config
-from bzd.errors import FeedError
+from bzd.errors import FeedError, StateError
 
 if TYPE_CHECKING:  # http and ssl take 45 ms to load
     from bzd.cli.match_run import Wanted
@@ -45,13 +45,20 @@ def download(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Con
 
 
 @contextmanager
-def fetched(ctx: click.Context, feeds: Sequence[str], config: Config) -> Iterator[list[Path] | None]:
+def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores: bool) -> Iterator[list[Path] | None]:
     """The key files of feeds, those that were fetched earlier included; they are there as long as the block runs.
 
     They are kept in the first state directory of this command line that can be written to; without one, they are
     fetched anew each time.
 
+    Args:
+        ctx: the command's context.
+        feeds: addresses.
+        config: how.
+        stores: whether they will be matched, for which there must be stores; better said before than after.
+
     Raises:
+        StateError: if there is no store.
         FeedError: if there is nothing at all, since nothing could be fetched; else when the block has ended, if there
             is anything that could not be fetched.
         OutputError, BusyError: if the folder cannot be written.
@@ -59,6 +66,8 @@ def fetched(ctx: click.Context, feeds: Sequence[str], config: Config) -> Iterato
     if not feeds:
         yield None
         return
+    if stores:
+        _require_stores(ctx)
     state = next(filter(_is_own, options.state_paths(ctx)), None)
     with _temporary() if state is None else nullcontext(state / FOLDER) as folder:
         found = _fetch(ctx, feeds, folder, config)
@@ -91,6 +100,14 @@ def _require_all(fetched: Fetched) -> None:
         raise FeedError(f"{number} things could not be fetched; what there is is without them", hint)
 
 
+def _require_stores(ctx: click.Context) -> None:
+    from bzd.store.state import store_file  # noqa: PLC0415  cryptography takes 40 ms to load
+
+    for state in options.state_paths(ctx):
+        if not os.path.exists(store_file(state)):  # noqa: PTH110  Path.exists raises where the folder is closed
+            raise StateError(f"there is no store at {state}")
+
+
 def _fetch(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Config) -> Fetched:
     from bzd.feed.fetching import Fetching, Terms  # noqa: PLC0415  see above
     from bzd.feed.folder import opened  # noqa: PLC0415  see above
@@ -99,7 +116,7 @@ def _fetch(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Confi
     with opened(folder) as place, _bar() as bar:
         found = Fetching(place, options.session(ctx).clock, terms, bar).fetch(feeds)
     gone = f", {found.removed} old ones removed" if found.removed else ""
-    output.note(f"{len(found.files)} key files from {len(feeds)} feeds, {len(found.new)} of them new{gone}")
+    output.note(f"key files of feeds: {len(found.files)}, {len(found.new)} of them new{gone}")
     if found.left_out:
         output.warning(f"{found.left_out} lines of an index name no archive in its folder, and were left out")
     return found
@@ -127,5 +144,7 @@ def _is_own(state: Path) -> bool:
 
 @contextmanager
 def _temporary() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="bzd-feed-") as name:
+    # Not in /tmp, which may be memory; /var/tmp is for larger files (file-hierarchy(7)).
+    place = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  a folder of its own, whose name nobody knows before
+    with tempfile.TemporaryDirectory(prefix="bzd-feed-", dir=place) as name:
         yield Path(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from bzd.clock import Clock
 from bzd.errors import FeedError
 from bzd.feed.address import MAX_INDEX, Address, parse, parse_index
-from bzd.feed.folder import Folder
+from bzd.feed.folder import MAX_FOLDER, Folder
 from bzd.feed.notes import Note
 from bzd.feed.pace import STALL_S, TRANSFER_S, Limit
 from bzd.feed.transfer import Answer, Connection
@@ -87,6 +87,7 @@ class Fetching:
         self._terms = terms
         self._progress = progress or (lambda *_: None)
         self._agreed = False
+        self._share = MAX_FOLDER
         self._named: set[str] = set()
         self._result = Fetched()
 
@@ -98,7 +99,9 @@ class Fetching:
             OutputError: if the folder cannot be written.
         """
         self._result, self._named, self._agreed = Fetched(), set(), False
-        for address in dict.fromkeys(map(parse, feeds)):
+        addresses = list(dict.fromkeys(map(parse, feeds)))
+        self._share = MAX_FOLDER // max(len(addresses), 1)
+        for address in addresses:
             connection = Connection(address, self._terms.limit)
             try:
                 self._feed(connection, address)
@@ -119,7 +122,7 @@ class Fetching:
         for number, address in enumerate(archives, 1):
             if time.monotonic() > end:
                 raise FeedError(f"{feed}: {len(archives) - number + 1} files are left for next time: it takes too long")
-            self._folder.require_room()
+            self._folder.require_room(feed, self._share)
             self._progress(str(feed), number, len(archives))
             try:
                 self._archive(connection, address)

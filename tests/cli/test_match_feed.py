@@ -87,7 +87,7 @@ def test_from_a_server_to_a_warning(match: Bzd, fill: Fill, authority: Authority
     site.paths()
     done = match("--state", state, "--feed", url, "--exit-code")
     assert (done.code, "within 2 m of a case for 20 minutes (high risk)" in done.out) == (10, True)
-    assert "2 key files from 1 feeds, 1 of them new" in done.err
+    assert "key files of feeds: 2, 1 of them new" in done.err
     assert [status for status in site.statuses if status == 200] == [200, 200]
     again = match("--state", state, "--feed", url, "--exit-code")
     assert (again.code, again.out) == (10, done.out)
@@ -161,6 +161,9 @@ def test_what_cannot_be_fetched(match: Bzd, fill: Fill, authority: Authority, si
     assert (done.code, "high risk" in done.out, "404" in done.err) == (14, True, True)
     nothing = match("--state", state, "--feed", f"{site.url}absent.zip")
     assert (nothing.code, nothing.out) == (14, "")
+    site.paths()
+    absent = match("--state", state / "absent", "--feed", url)
+    assert (absent.code, site.paths()) == (6, [])
     wrong = match("--state", state, "--feed", "http://example.org/")
     assert (wrong.code, "not https" in wrong.err) == (14, True)
 
@@ -183,7 +186,7 @@ def test_downloading(bzd: Bzd, match: Bzd, fill: Fill, authority: Authority, tmp
     """Fetches only: no key, no store; the folder is matched as any other; without a feed there is nothing to do."""
     url, folder = authority.publish("1.zip", key(1)), tmp_path / "fetched"
     done = bzd("match", "--download", folder, "--feed", url, now=NOW)
-    assert (done.code, done.out, done.err) == (0, "", "bzd: 1 key files from 1 feeds, 1 of them new\n")
+    assert (done.code, done.out, done.err) == (0, "", "bzd: key files of feeds: 1, 1 of them new\n")
     (path,) = folder.glob("*.zip")
     assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o644, 0o755)
     assert match("--state", fill(*heard(key(1))), folder, "--exit-code").code == 10
@@ -210,7 +213,7 @@ def test_killed_at_any_moment(site: Site, authority: Authority, tmp_path: Path) 
         assert all(data == (site.folder / name[1:]).read_bytes() for name, data in there.items())
         site.paths()
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    assert "40 key files" in done.stderr
+    assert "key files of feeds: 40, " in done.stderr
     received = {path for path, status in zip([a.path for a in site.asked], site.statuses, strict=True) if status == 200}
     # One more than what was missing, if the last run died between a file and what is noted of it.
     assert len(received & there.keys()) <= 1

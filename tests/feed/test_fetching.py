@@ -12,6 +12,7 @@ import pytest
 
 from bzd.clock import FixedClock
 from bzd.errors import BusyError, DiskFullError, FeedError
+from bzd.feed import fetching
 from bzd.feed import folder as folders
 from bzd.feed.fetching import Fetched, Fetching, Terms
 from bzd.feed.folder import Folder, opened
@@ -291,13 +292,15 @@ def test_a_poll_without_news_writes_nothing(site: Site, badge: Badge) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == {path: of.st_mtime_ns for path, of in before.items()}
 
 
-def test_room(site: Site, badge: Badge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the folder nor the disk is filled by a server."""
+def test_room(site: Site, hostile: Hostile, badge: Badge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its share of the folder nor the disk is filled by a server, and another one's feed is fetched still."""
     index = publish(site, {f"{number}.zip": bytes(1 << 20) for number in range(4)})
     monkeypatch.setattr(folders, "MAX_FILE", 1 << 20)
-    monkeypatch.setattr(folders, "MAX_FOLDER", 3 << 20)
-    fetched = badge.fetch(index)
-    assert (len(fetched.files), "it holds" in str(fetched.failures[0])) == (3, True)
+    monkeypatch.setattr(fetching, "MAX_FOLDER", 6 << 20)
+    other = hostile(saying(ok(b"other"))) + "other.zip"
+    fetched = badge.fetch(index, other)
+    assert (names(fetched.files), len(fetched.failures)) == (["0", "1", "2", "other"], 1)
+    assert "its files take 3 MB" in str(fetched.failures[0])
     monkeypatch.setattr(folders, "RESERVE", 1 << 60)
     with pytest.raises(DiskFullError, match="would stay free"):
         badge.fetch(index)
