@@ -107,6 +107,8 @@ def _tell_next(installation: Installation, *, now: bool, experimental: bool) -> 
         output.note("the badge runs; `bzd status` shows how it is, `bzd doctor` what could be better")
         return
     output.note("the badge starts at the next boot, or now with `systemctl restart bzd`")
+    if installation.has_feed:
+        output.note("the feeds of match.feed are fetched from then on: bzd-feed.timer")
     if experimental and installation.system.running:
         output.hint("`systemctl restart bluetooth` makes bluetoothd offer its experimental interfaces")
     if not installation.has_store:

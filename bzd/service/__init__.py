@@ -4,8 +4,9 @@
 ::
 
     /usr/local/lib/systemd/system/bzd.service, bzd-init.service     the units; /etc/systemd/system overrides them
-    /usr/local/lib/sysusers.d/bzd.conf                              the user and group bzd
-    /usr/local/lib/tmpfiles.d/bzd.conf                              /etc/bzd and /var/lib/bzd
+    /usr/local/lib/systemd/system/bzd-feed.service, bzd-feed.timer  fetching key files, if match.feed names a feed
+    /usr/local/lib/sysusers.d/bzd.conf                              the users and groups bzd and bzd-feed
+    /usr/local/lib/tmpfiles.d/bzd.conf                              /etc/bzd, /var/lib/bzd and /var/lib/bzd-feed
     /usr/local/bin/bzd                                              a link into the virtual environment
     /etc/bzd/bzd.toml.example                                       every option and its default
     /etc/bzd/recipients/*.pub, key-recipients/*.pub                 with --recipient and --key-recipient
