@@ -39,8 +39,10 @@ def show(result: Result, day_offset_s: float) -> None:
 def tell(result: Result) -> None:
     """Say on stderr what was tried, and what was left out and why."""
     counts = result.counts
-    files, stores = _number(result.files, "file"), _number(len(result.stores), "store")
-    output.note(f"tried {_number(counts.keys, 'key')} of {files} on {_number(counts.contacts, 'contact')} of {stores}")
+    # Without a file the badges themselves are the cases (`match --graph`).
+    whose = _number(result.files, "file") if result.files else "these badges"
+    stores = _number(len(result.stores), "store")
+    output.note(f"tried {_number(counts.keys, 'key')} of {whose} on {_number(counts.contacts, 'contact')} of {stores}")
     if counts.suspicious:
         left = _number(counts.suspicious, "contact")
         output.warning(f"{left} left out: what was heard beside the ID is not what the case's badge can have sent")
