@@ -122,6 +122,18 @@ output_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 """`--force`, for commands that write a file with `bzd.cli.files`."""
 
+
+def recipient_options(command: F) -> F:
+    """`--recipient FILE` and `--key-recipient FILE`, passed to the command as `recipients` and `key_recipients`."""
+    for name, text in (
+        ("key-recipient", "Public key whose identity may read the badge's own daily keys; the recipients if none."),
+        ("recipient", "Public key whose identity may read the contacts; the badge itself then keeps none."),
+    ):
+        settings: dict[str, Any] = {"type": PATH, "multiple": True, "metavar": "FILE", "help": f"{text} Repeatable."}
+        command = click.option(f"--{name}", f"{name.replace('-', '_')}s", **settings)(command)
+    return command
+
+
 state_option = _shared(
     "--state",
     attribute="states",
@@ -176,25 +188,6 @@ def identity_options(command: F) -> F:
         metavar="FILE",
         help="Identity that opens the store; the state directory's own if it has one. Repeatable.",
     )(command)
-
-
-def recipient_options(*, contacts: str, keys: str) -> Callable[[F], F]:
-    """`--recipient FILE` and `--key-recipient FILE`, several times: arguments `recipients` and `key_recipients`.
-
-    Args:
-        contacts: help of the first, to whom a store's contacts are sealed.
-        keys: help of the second, to whom its own keys are.
-    """
-
-    def add(command: F) -> F:
-        for name, help_text in (("key-recipient", keys), ("recipient", contacts)):
-            plural = name.replace("-", "_") + "s"
-            command = click.option(f"--{name}", plural, type=PATH, multiple=True, metavar="FILE", help=help_text)(
-                command
-            )
-        return command
-
-    return add
 
 
 def config_options(command: F) -> F:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bzd.clock import BadgeClock
+from bzd.clock import BadgeClock, rfc3339
 from bzd.config import Config
 from bzd.daemon import report, runtime
 from bzd.daemon.badge import Badge, MakeRadio, Surroundings
@@ -24,6 +24,7 @@ from bzd.daemon.recipients import Recipients
 from bzd.daemon.retention import Retention
 from bzd.daemon.synchronised import Synchronised
 from bzd.daemon.timekeeping import TimeKeeper
+from bzd.daemon.warnings import Warnings
 from bzd.errors import BzdError
 from bzd.store import Appender, open_appender
 
@@ -101,6 +102,7 @@ class Service:
         self._config_error: str | None = None
         self._started = setting.clock.boottime()
         self._file_troubles: set[str] = set()
+        self._warnings: Warnings  # made together with the badge
         self._stalled = False
 
     async def run(self) -> None:
@@ -120,6 +122,7 @@ class Service:
                 await self._turn(badge, keeping)
         finally:
             self._setting.notifier.stopping()
+            await self._warnings.stop()
             await badge.stop()
             self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
         _log.info("stopped; everything is stored")
@@ -142,7 +145,9 @@ class Service:
             _log.warning("the clock is not known to be right; contacts are dated once it is")
         keeper = Keeper(self._appender, keeping, self._config.proximity.max_contacts_per_hour)
         self._go_on_counting(keeper, keeping)
-        pausing = Pausing(setting.state, self._prepared_runtime(), keeping)
+        runtime_folder = self._prepared_runtime()
+        self._warnings = Warnings(setting.state, runtime_folder, keeping, self._config)
+        pausing = Pausing(setting.state, runtime_folder, keeping)
         around = Surroundings(setting.clock, synchronised, setting.make_radio, pausing)
         return Badge(self._config, around, keeping, keeper, Retention(setting.state, keeper, keeping)), keeping
 
@@ -173,6 +178,7 @@ class Service:
             self._reload = False
             await self._apply(badge)
         await badge.tick()
+        self._warnings.tick()
         if badge.failed is not None:
             raise BzdError(f"the radio failed: {badge.failed}", "report this; systemd starts the service again")
         self._recipients.follow()
@@ -195,6 +201,7 @@ class Service:
         else:
             self._config_error = None
             await badge.apply(config)
+            self._warnings.configure(config)
             _log.info("configuration read again")
         self._recipients.reread(badge.keeper.end_segments)
         self._setting.notifier.ready(report.words(badge))
@@ -229,7 +236,7 @@ class Service:
 
     def _status(self, badge: Badge, keeping: TimeKeeper) -> dict[str, Any]:
         found = report.status(badge, keeping, self._setting.state, self._started, self._config_error)
-        return found | {"sealed_to": self._recipients.told()}
+        return found | {"sealed_to": self._recipients.told(), "matching": self._warnings.status()}
 
     def _write_status(self, found: dict[str, Any]) -> None:
         if self._setting.runtime is not None:
@@ -255,6 +262,6 @@ class Service:
                 said = runtime.read_status(self._setting.runtime)
             except OSError:
                 said = None
-        today = report.rfc3339(keeping.wall())[:10]
+        today = rfc3339(keeping.wall())[:10]
         if said and str(said.get("updated"))[:10] == today and isinstance(said.get("contacts_today"), int):
             keeper.count_on(keeping.day(), said["contacts_today"])
