@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bzd.errors import FeedError
 from bzd.feed.address import parse
@@ -285,6 +287,58 @@ def test_what_speaks_no_tls(hostile: Hostile) -> None:
         with pytest.raises(FeedError, match=r"no secure connection|too slowly|cannot be reached"):
             get(hostile(script).replace("http:", "https:"))
         assert time.monotonic() - began < TRANSFER_S + STALL_S
+
+
+PIECES = (
+    *(
+        b"HTTP/1.1 ",
+        b"200",
+        b"304",
+        b"302",
+        b" OK",
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"Content-Length: ",
+        b"5",
+        b"-1",
+        b"0",
+    ),
+    *(
+        b"Transfer-Encoding: chunked",
+        b"Location: ",
+        b"//",
+        b"x.zip",
+        b"Date: ",
+        b"Last-Modified: ",
+        b"99999999999999",
+        b",",
+    ),
+    *(
+        b"Tue, 14 Nov 2023 22:13:20 GMT",
+        b"Tue, 99 Foo 0000 99:99:99 +9999",
+        b'ETag: "',
+        b'"',
+        b"abcde",
+        b"\xff",
+        b"\0",
+        b" ",
+    ),
+    *(b"Content-Encoding: ", b"identity", b"ffffffffffffffff", b"Connection: close", b"HTTP/1.0 "),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(st.sampled_from(PIECES) | st.binary(max_size=9), max_size=14), begun=st.booleans())
+def test_any_bytes_are_an_answer_or_an_error(hostile: Hostile, said: list[bytes], begun: bool) -> None:  # noqa: FBT001
+    """Whatever a server says, with a condition asked or without: a file, none, or the one error, and soon."""
+    answer = (b"HTTP/1.1 200 OK\r\n" if begun else b"") + b"".join(said)
+    known = Known(5, MODIFIED, '"e"', MODIFIED + 9)
+    began = time.monotonic()
+    with suppress(FeedError):
+        found, data = get(hostile(saying(answer, wait=False)), known=known)
+        assert len(data) == found.size
+    assert time.monotonic() - began < TRANSFER_S + STALL_S
 
 
 def test_nothing_stays_open(hostile: Hostile) -> None:
