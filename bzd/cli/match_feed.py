@@ -41,7 +41,7 @@ def download(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Con
     if not feeds:
         output.note("no feed is named, so there is nothing to fetch: --feed, or match.feed in the configuration")
         return
-    _require_all(_fetch(ctx, feeds, folder.resolve(), config))
+    _require_all(_fetch(ctx, feeds, Path(os.path.realpath(folder)), config))
 
 
 @contextmanager
