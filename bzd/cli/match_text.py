@@ -38,10 +38,11 @@ def show(result: Result, day_offset_s: float) -> None:
 def tell(result: Result) -> None:
     """Say on stderr what was tried, and what was left out and why."""
     counts = result.counts
-    files, stores = _number(result.files, "file"), _number(len(result.stores), "store")
+    # Without a file the badges themselves are the cases (`match --graph`).
+    whose = _number(result.files, "file") if result.files or result.earlier else "these badges"
+    contacts, stores = _number(counts.contacts, "contact"), _number(len(result.stores), "store")
     earlier = f"; {_number(result.earlier, 'file')} had been tried before" if result.earlier else ""
-    contacts = _number(counts.contacts, "contact")
-    output.note(f"tried {_number(counts.keys, 'key')} of {files} on {contacts} of {stores}{earlier}")
+    output.note(f"tried {_number(counts.keys, 'key')} of {whose} on {contacts} of {stores}{earlier}")
     if counts.suspicious:
         left = _number(counts.suspicious, "contact")
         output.warning(f"{left} left out: what was heard beside the ID is not what the case's badge can have sent")

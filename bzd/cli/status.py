@@ -100,9 +100,12 @@ def described(found: dict[str, Any]) -> Iterator[str]:
     yield f"near now   {_near(found['neighbours'])}, {found['sightings_per_minute']} sightings in the last minute"
     yield f"contacts   {found['contacts_today']} today, {found['contacts_waiting']} waiting to be stored"
     yield f"store      {output.printable(found['store']['path'])}, {found['store']['bytes'] / 1e6:.1f} MB"
+    yield from _sealed_to(found.get("sealed_to", {}))
     yield f"clock      {_clock(clock)}"
     yield f"dropped    {_dropped(found['dropped'])}"
     yield f"running    bzd {found['version']}, for {_span(found['uptime_s'])}, process {found['pid']}"
+    if radio["mode"] and radio.get("verdict") is None:
+        yield "advice     nobody has looked whether this radio gives the badge away: `sudo bzd doctor --radio`"
     for text in problems(found):
         yield f"problem    {output.printable(text)}"
 
@@ -133,7 +136,7 @@ def _state(found: dict[str, Any]) -> str:
     if not found["paused"]:
         return "not well, see below" if problems(found) else output.printable(found["words"])
     until = found["paused_until"]
-    return f"paused until {until}" if until else "paused; `bzd resume` puts it back on air"
+    return f"paused until {_local(until)}" if until else "paused; `bzd resume` puts it back on air"
 
 
 def _heard(radio: dict[str, Any]) -> str:
@@ -147,10 +150,25 @@ def _near(neighbours: list[dict[str, Any]]) -> str:
     return f"{len(neighbours)} badge{'s' if len(neighbours) > 1 else ''}, the strongest at {neighbours[0]['rssi']} dBm"
 
 
+def _sealed_to(told: dict[str, list[str]]) -> Iterator[str]:
+    """Fingerprints, of own keys only where they are others; and what changed since the store was made."""
+    contacts, owners = told.get("contacts", []), told.get("own_keys", [])
+    yield from (f"sealed to  {fingerprint}" for fingerprint in contacts)
+    yield from (f"own keys   {fingerprint}" for fingerprint in owners if owners != contacts)
+    yield from (f"warning    {text}; `bzd doctor` says what to do" for text in told.get("changed", []))
+
+
 def _clock(clock: dict[str, Any]) -> str:
     if clock["synced"]:
-        return f"right: {clock['now']}"
-    return f"not known to be right ({clock['now']}); contacts are dated once a time server is reached"
+        return f"right: {_local(clock['now'])}"
+    return f"not known to be right ({_local(clock['now'])}); contacts are dated once a time server is reached"
+
+
+def _local(text: str) -> str:
+    """A time of the status, which is RFC 3339, as local time for a sentence."""
+    from datetime import datetime  # noqa: PLC0415  not for --help
+
+    return output.local(datetime.fromisoformat(text).timestamp())
 
 
 def _dropped(counts: dict[str, int]) -> str:

@@ -5,10 +5,15 @@
     badge           radio, pipeline and store put together; one tick a second drives it
     keeper          contacts, also those in progress, own keys and clock anchors into the store
     retiring        ends a daily key that is going to be exported
+    recipients      whom it seals to, and telling when that changes
     retention       deletes what is old, by a clock that can be believed
     timekeeping     what sightings are dated by, and what happens when the clock is set
     synchronised    asks whether the clock is right
     neighbours      who is near now, without saying who
+    warnings        looks for key files, has them matched, and warns
+    folder          which key files there are, and which are to be looked at
+    errand          runs the matching process and hears it
+    match_worker    that process
     report          status and metrics
     pausing         the wearer's silence, which outlives a reboot
     runtime         the files in /run/bzd

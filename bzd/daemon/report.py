@@ -7,25 +7,19 @@ No ID, key or address is in any of them. Who is near now is a number and signal 
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from math import isinf
 from pathlib import Path
 from typing import Any
 
 import bzd
+from bzd.clock import rfc3339
 from bzd.daemon.badge import Badge
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.store.state import STORE_FILE
 
 SCHEMA = "bzd.status/1"
 """`schema` of `status.json`."""
-
-
-def rfc3339(seconds: float) -> str:
-    """UTC unix seconds as RFC 3339 UTC with milliseconds and `Z`."""
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
 def status(badge: Badge, keeping: TimeKeeper, state: Path, started: float, config_error: str | None) -> dict[str, Any]:
@@ -74,7 +68,8 @@ def words(badge: Badge) -> str:
     if troubles:
         return "; ".join(troubles)
     listening = f"listening ({radio.mode})" if radio.scanning else "not listening now" if radio.mode else "starting"
-    return f"{listening}, advertising" if radio.advertising else f"{listening}, silent"
+    unproven = ", this radio not yet tried for leaks" if radio.scanning and radio.verdict is None else ""
+    return f"{listening}, {'advertising' if radio.advertising else 'silent'}{unproven}"
 
 
 def drops(badge: Badge) -> dict[str, int]:
@@ -145,6 +140,7 @@ def _radio(badge: Badge, boot: float, wall: float) -> dict[str, Any]:
     return {
         "adapter": state.adapter,
         "mode": state.mode,
+        "verdict": state.verdict,
         "advertising": state.advertising,
         "scanning": state.scanning,
         "protocol": badge.config.advertise.protocol,
@@ -153,6 +149,7 @@ def _radio(badge: Badge, boot: float, wall: float) -> dict[str, Any]:
         "rotations": state.rotations,
         "refusals": state.refusals,
         "restarts": state.restarts,
+        "resets": state.resets,
         "rotation_gap_s": state.rotation_gap_s,
         "active_instances": state.active_instances,
         "reports": state.scan.reports,

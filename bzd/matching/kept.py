@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import ceil, inf
 from pathlib import Path
@@ -63,6 +63,11 @@ class Standing:
 
     days: Sequence[DaySummary]
     withdrawn: Sequence[DaySummary]
+
+    @property
+    def high(self) -> list[DaySummary]:
+        """The days of high risk: what a warning is about."""
+        return [day for day in self.days if day.risk == Risk.HIGH]
 
 
 @contextmanager
@@ -144,11 +149,10 @@ class Kept:
     def standing(self) -> Standing:
         """What follows from all that was found, by the rule."""
         valid, revoked = self.matcher.hits(), self.matcher.withdrawn()
-        days = self._days(valid)
-        high = {day.date for day in days if day.risk == Risk.HIGH}
-        return Standing(
-            days, [day for day in self._days([*valid, *revoked]) if day.risk == Risk.HIGH and day.date not in high]
-        )
+        standing = Standing(self._days(valid), ())
+        dates = {day.date for day in standing.high}
+        without = Standing(self._days([*valid, *revoked]), ()).high
+        return replace(standing, withdrawn=[day for day in without if day.date not in dates])
 
     def _days(self, hits: Sequence[Hit]) -> list[DaySummary]:
         how = self._how

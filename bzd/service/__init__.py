@@ -14,5 +14,6 @@
     /etc/systemd/system/bluetooth.service.d/bzd.conf                with --experimental
 
 Everything is written anew by each run, so that a second run is harmless and an upgrade is the same command. What an
-admin wrote is none of these: /etc/bzd/bzd.toml, drop-ins of other names.
+admin wrote is none of these: /etc/bzd/bzd.toml, drop-ins of other names. With `--now` the radio is tried out as well
+(`bzd doctor --radio`), once the service runs: its verdict, /var/lib/bzd/radio.json, needs the state directory.
 """

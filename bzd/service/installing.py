@@ -60,6 +60,11 @@ class Installation:
         self._prefix = prefix
 
     @property
+    def state(self) -> Path:
+        """The service's state directory."""
+        return self._root / STATE
+
+    @property
     def has_feed(self) -> bool:
         """Whether the machine's configuration names a feed.
 

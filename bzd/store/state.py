@@ -138,6 +138,11 @@ def load_identities(
     return [load_identity(path, ask) for path in candidates]
 
 
+def usual_identity(state: Path) -> Path | None:
+    """The identity that this machine opens a state directory's store with; None if there is none here."""
+    return next((path for path in _usual_identities(state) if os.path.exists(path)), None)  # noqa: PTH110  as above
+
+
 def _usual_identities(state: Path | None) -> list[Path]:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     paths = [Path(credentials) / CREDENTIAL] if credentials else []

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bzd.cli.install_service import try_radio
+from bzd.service.installing import Installation
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Bzd, Keys
 
@@ -204,3 +207,15 @@ def test_only_root_installs_on_this_machine(bzd: Bzd) -> None:
     """Without --root the files are the machine's own."""
     result = bzd("install-service", "--prefix", "/opt/bzd")
     assert (result.code, "sudo" in result.err) == (5, True)
+
+
+def test_a_radio_that_cannot_be_tried_out_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service is installed by then: what is missing is said, with the command that makes up for it."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    try_radio(Installation(tmp_path, "/opt/bzd"))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "could not be tried out" in told.err
+    assert "`sudo bzd doctor --radio`" in told.err

@@ -49,6 +49,20 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return put
 
 
+def test_whom_it_is_sealed_to(bzd: Bzd, write: Write) -> None:
+    """Every fingerprint, own keys' only where they are others; a change since the store was made is a warning."""
+    write(sealed_to={"contacts": ["aaaa", "bbbb"], "own_keys": ["aaaa", "bbbb"], "changed": []})
+    result = bzd("status")
+    assert (result.code, result.out.count("sealed to"), result.out.count("own keys")) == (0, 2, 0)
+    write(
+        sealed_to={"contacts": ["aaaa"], "own_keys": ["cccc"], "changed": ["it is sealed to 2 public keys, but to 1"]}
+    )
+    result = bzd("status")
+    assert result.code == 0
+    assert "own keys   cccc" in result.out
+    assert "warning    it is sealed to 2 public keys, but to 1" in result.out
+
+
 def test_all_is_well(bzd: Bzd, write: Write) -> None:
     """In words: radio, who is near, contacts, store, clock, what was dropped."""
     write()
@@ -89,10 +103,12 @@ def test_what_is_wrong_is_said_with_its_remedy(bzd: Bzd, write: Write, changes: 
     assert bzd("status", "--json").code == 1
 
 
-def test_a_pause_is_no_fault(bzd: Bzd, write: Write) -> None:
-    """It is said until when, or how to end it."""
+def test_a_pause_is_no_fault(bzd: Bzd, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said until when by the clock on the wall, or how to end it."""
     write(paused=True, paused_until="2027-01-15T09:00:00.000Z")
-    assert "paused until 2027-01-15T09" in bzd("status").out
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert "paused until 2027-01-15 09:00:00 UTC" in bzd("status").out
     write(paused=True)
     assert "bzd resume" in bzd("status").out
     assert bzd("status").code == 0
