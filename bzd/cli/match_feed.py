@@ -45,7 +45,7 @@ def download(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Con
 
 
 @contextmanager
-def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores: bool) -> Iterator[list[Path] | None]:
+def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores: bool) -> Iterator[Fetched | None]:
     """The key files of feeds, those that were fetched earlier included; they are there as long as the block runs.
 
     They are kept in the first state directory of this command line that can be written to; without one, they are
@@ -73,7 +73,7 @@ def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores:
         found = _fetch(ctx, feeds, folder, config)
         if not found.files:
             _require_all(found)
-        yield found.files
+        yield found
         _require_all(found)
 
 

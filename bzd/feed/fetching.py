@@ -41,6 +41,7 @@ class Fetched:
         removed: number of files that were removed since they were old.
         left_out: lines of indexes that name nothing that is fetched.
         failures: what could not be fetched.
+        agreed: whether a server's clock agreed with this one.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Fetched:
     removed: int = 0
     left_out: int = 0
     failures: list[FeedError] = field(default_factory=list)
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,6 @@ class Fetching:
         self._clock = clock
         self._terms = terms
         self._progress = progress or (lambda *_: None)
-        self._agreed = False
         self._share = MAX_FOLDER
         self._named: set[str] = set()
         self._result = Fetched()
@@ -98,7 +99,7 @@ class Fetching:
             FeedError: if an address is none that is fetched; then nothing is.
             OutputError: if the folder cannot be written.
         """
-        self._result, self._named, self._agreed = Fetched(), set(), False
+        self._result, self._named = Fetched(), set()
         addresses = list(dict.fromkeys(map(parse, feeds)))
         self._share = MAX_FOLDER // max(len(addresses), 1)
         for address in addresses:
@@ -110,7 +111,7 @@ class Fetching:
                 self._named.update(self._folder.notes)  # what it would have named is not known
             finally:
                 connection.close()
-        before = self._clock.now() - self._terms.keep_s if self._agreed else None
+        before = self._clock.now() - self._terms.keep_s if self._result.agreed else None
         self._result.removed = self._folder.tidy(self._named, before)
         self._result.files = [path for path in dict.fromkeys(self._result.files) if path.exists()]
         return self._result
@@ -175,7 +176,7 @@ class Fetching:
     def _compare_clocks(self, answer: Answer) -> bool:
         """Whether the server's clock and the badge's agree."""
         agreed = answer.date is not None and abs(answer.date - self._clock.now()) <= AGREEMENT_S
-        self._agreed |= agreed
+        self._result.agreed |= agreed
         return agreed
 
 
