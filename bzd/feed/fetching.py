@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,7 +36,8 @@ class Fetched:
     """What came of fetching.
 
     Attributes:
-        files: all files of these feeds that are in the folder, each feed's in its own order.
+        files: all files of these feeds that are in the folder, each feed's in its own order; of one that cannot be
+            asked those that it once named.
         new: those of them that came, or changed, just now.
         removed: number of files that were removed since they were old.
         left_out: lines of indexes that name nothing that is fetched.
@@ -109,6 +110,7 @@ class Fetching:
             except FeedError as error:
                 self._result.failures.append(error)
                 self._named.update(self._folder.notes)  # what it would have named is not known
+                self._result.files += self._had(address)
             finally:
                 connection.close()
         before = self._clock.now() - self._terms.keep_s if self._result.agreed else None
@@ -137,6 +139,15 @@ class Fetching:
                 self._result.files.append(self._folder.path / note.file)
             if failed >= _PATIENCE:
                 raise FeedError(f"{feed}: {len(archives) - number} files are left for next time: too many fail")
+
+    def _had(self, feed: Address) -> Iterator[Path]:
+        """The files there are of a feed that could not be asked, or not to the end."""
+        within = str(
+            feed if feed.is_archive else replace(feed, path=feed.path.partition("?")[0].rpartition("/")[0] + "/")
+        )
+        for url, note in self._folder.notes.items():
+            if url.startswith(within) and not note.removed:
+                yield self._folder.path / note.file
 
     def _index(self, connection: Connection, address: Address) -> tuple[Address, ...]:
         data = bytearray()

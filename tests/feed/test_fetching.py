@@ -144,7 +144,8 @@ def test_what_fails_costs_the_rest_nothing(site: Site, hostile: Hostile, badge: 
     assert "/keys/absent.zip" in site.paths()
     (site.folder / "keys/index.txt").unlink()
     offline = badge.fetch(index)
-    assert (offline.files, len(offline.failures), len(badge.holds())) == ([], 1, 2)
+    assert (names(offline.files), offline.new, len(offline.failures)) == (["1", "2"], [], 1)
+    assert badge.fetch(site.url + "other/index.txt").files == []
     with pytest.raises(FeedError, match="not https"):
         badge.fetch(index, "http://example.org/")
 
