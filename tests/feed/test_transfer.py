@@ -277,12 +277,16 @@ def test_tls(secure: Callable[..., Site], tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_speaks_no_tls(hostile: Hostile) -> None:
-    """Plain http at an https address, or nothing at all during the handshake."""
-    for script in (
-        saying(ok(b"x")),
-        drip(b"", pause=60),
-        lambda connection, _: connection.sendall(b"HTTP/1.1 400 x\r\n\r\n"),
-    ):
+    """Plain http at an https address, nothing at all during the handshake, or a byte of it now and then."""
+    plain = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    def slow(connection: socket.socket, _: int) -> None:
+        connection.sendall(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 kB
+        while True:
+            time.sleep(0.05)
+            connection.sendall(b"\x02")
+
+    for script in (drip(b"", pause=60), lambda connection, _: connection.sendall(plain), slow):
         began = time.monotonic()
         with pytest.raises(FeedError, match=r"no secure connection|too slowly|cannot be reached"):
             get(hostile(script).replace("http:", "https:"))
