@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bzd.clock import FixedClock
-from bzd.errors import BusyError, DiskFullError, FeedError
+from bzd.errors import BusyError, DiskFullError, FeedError, OutputError
 from bzd.feed import fetching
 from bzd.feed import folder as folders
 from bzd.feed.fetching import Fetched, Fetching, Terms
@@ -144,7 +144,8 @@ def test_what_fails_costs_the_rest_nothing(site: Site, hostile: Hostile, badge: 
     assert "/keys/absent.zip" in site.paths()
     (site.folder / "keys/index.txt").unlink()
     offline = badge.fetch(index)
-    assert (offline.files, len(offline.failures), len(badge.holds())) == ([], 1, 2)
+    assert (names(offline.files), offline.new, len(offline.failures)) == (["1", "2"], [], 1)
+    assert badge.fetch(site.url + "other/index.txt").files == []
     with pytest.raises(FeedError, match="not https"):
         badge.fetch(index, "http://example.org/")
 
@@ -346,6 +347,10 @@ def test_a_link_is_not_followed(site: Site, badge: Badge) -> None:
     path.symlink_to(target)
     badge.fetch(index)
     assert (target.read_bytes(), path.is_symlink(), path.read_bytes()) == (b"mine", False, b"one")
+    badge.folder.rename(badge.folder.with_name("elsewhere"))
+    badge.folder.symlink_to("elsewhere")
+    with pytest.raises(OutputError):
+        badge.fetch(index)
 
 
 def test_a_thousand_files_over_one_connection(hostile: Hostile, badge: Badge) -> None:
