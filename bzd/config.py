@@ -15,6 +15,7 @@ from typing import Any
 
 from bzd import board
 from bzd.errors import ConfigError
+from bzd.option import checked, nearest, option
 
 _FILE_BYTES = 32768
 """Largest configuration file that is read, several times all options with comments. Python's TOML parser takes time
@@ -23,18 +24,13 @@ _TX_POWER = "advertise.tx_power_dbm"
 """The one option whose default is the board's."""
 
 
-def option(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
-) -> Any:
-    """A dataclass field that is an option: its default, what it means with unit and source, its bounds or choices."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
-
-
 @dataclass(frozen=True, slots=True)
 class RadioConfig:
     """`[radio]`: which radio."""
 
-    adapter: str = option("hci0", "the Bluetooth adapter, as bluetoothd names it")
+    adapter: str = option(
+        "hci0", "the Bluetooth adapter, as bluetoothd names it: hci and a number", like="hci[0-9]{1,5}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +169,8 @@ class MetricsConfig:
 
     textfile: str = option(
         "",
-        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none",
+        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none. "
+        "The service may write to /run/bzd, and elsewhere what `ReadWritePaths=` in `systemctl edit bzd` opens",
     )
     social: bool = option(
         False,
@@ -362,42 +359,12 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
 def _section_type(name: str, origin: str = "--set") -> Any:
     known = {entry.name: entry.default_factory for entry in fields(Config)}
     if name not in known:
-        raise ConfigError(f"{origin}: unknown section [{name}]{_nearest(name, known)}")
+        raise ConfigError(f"{origin}: unknown section [{name}]{nearest(name, known)}")
     return known[name]
 
 
 def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     known = {entry.name: entry for entry in fields(_section_type(section, origin))}
     if key not in known:
-        raise ConfigError(f"{origin}: unknown key {section}.{key}{_nearest(key, known)}")
-    entry = known[key]
-    default = entry.default
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if isinstance(default, tuple):
-        return _strings(f"{section}.{key}", value, origin)
-    if type(value) is not type(default):
-        wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
-        raise ConfigError(f"{origin}: {section}.{key} must be {wanted[type(default)]}, not {value!r}")
-    choices = entry.metadata["choices"]
-    if choices and value not in choices:
-        raise ConfigError(f"{origin}: {section}.{key} must be one of {', '.join(choices)}, not {value!r}")
-    low, high = entry.metadata["low"], entry.metadata["high"]
-    if low is not None and not low <= value <= high:
-        raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")
-    return value
-
-
-def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
-    """A list of strings; one string stands for a list of one."""
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
-        raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
-    return tuple(values)
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    import difflib  # noqa: PLC0415  only where a name is wrong
-
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return f"; the nearest is {close[0]}" if close else ""
+        raise ConfigError(f"{origin}: unknown key {section}.{key}{nearest(key, known)}")
+    return checked(known[key], f"{section}.{key}", value, origin)

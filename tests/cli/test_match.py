@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def test_json(match: Bzd, fill: Fill, publish: Publish) -> None:
     assert [found[name] for name in said] == ["confirmed_test", None, "high", "gaen", "state", 60.0, 60.0]
     assert [(day["date"], day["risk"], day["minutes"]) for day in whole["days"]] == [("2027-01-14", "high", 23.0)]
     assert whole["counts"] == {
-        "files": 1, "keys": 1, "contacts": 3, "undated": 0, "suspicious": 0, "out_of_time": 0
+        "files": 1, "earlier_files": 0, "keys": 1, "contacts": 3, "undated": 0, "suspicious": 0, "out_of_time": 0
     }  # fmt: skip
     assert match("--state", words[1], publish(key(5), name="b.zip"), "--json").json["encounters"] == []
 
@@ -363,6 +364,14 @@ def test_the_store_stays_as_it_is(match: Bzd, fill: Fill, publish: Publish, tmp_
     copy.chmod(0o400)
     found = match("--state", copy, "--identity", state / "identity.key", file, "--jsonl")
     assert found.out == match("--state", state, file, "--jsonl").out
+
+
+def test_a_folder_with_a_pipe(match: Bzd, fill: Fill, publish: Publish) -> None:
+    """What ends like a key file and is no file is not waited for."""
+    folder = publish(key(1), name="keys/1.zip").parent
+    os.mkfifo(folder / "0.zip")
+    (folder / "2.zip").mkdir()
+    assert match("--state", fill(*heard(key(1), 9, 20)), folder, "--exit-code").code == 10
 
 
 def test_wrong_usage(match: Bzd, fill: Fill, publish: Publish) -> None:

@@ -103,10 +103,12 @@ def test_what_is_wrong_is_said_with_its_remedy(bzd: Bzd, write: Write, changes: 
     assert bzd("status", "--json").code == 1
 
 
-def test_a_pause_is_no_fault(bzd: Bzd, write: Write) -> None:
-    """It is said until when, or how to end it."""
+def test_a_pause_is_no_fault(bzd: Bzd, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said until when by the clock on the wall, or how to end it."""
     write(paused=True, paused_until="2027-01-15T09:00:00.000Z")
-    assert "paused until 2027-01-15T09" in bzd("status").out
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert "paused until 2027-01-15 09:00:00 UTC" in bzd("status").out
     write(paused=True)
     assert "bzd resume" in bzd("status").out
     assert bzd("status").code == 0
