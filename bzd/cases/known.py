@@ -116,7 +116,7 @@ def _changed(badge: Known, other: Known, name: str) -> IdentityError:
         said = f"{name} says that it is of {badge.label}, but its signing key is that of {other.label}"
         return IdentityError(said, "one of the two badges does not say who it is: ask for both again")
     said = f"{name} is signed by {badge.fingerprint}, those of {other.label} before by {other.fingerprint}"
-    hint = "somebody else may have made this file, or the badge was set up anew: " + _ASK
+    hint = "somebody else made this file, the badge was set up anew, or two badges have one label: " + _ASK
     return IdentityError(f"THE SIGNING KEY OF {other.label} HAS CHANGED: {said}", hint)
 
 
