@@ -28,7 +28,9 @@ _TX_POWER = "advertise.tx_power_dbm"
 class RadioConfig:
     """`[radio]`: which radio."""
 
-    adapter: str = option("hci0", "the Bluetooth adapter, as bluetoothd names it")
+    adapter: str = option(
+        "hci0", "the Bluetooth adapter, as bluetoothd names it: hci and a number", like="hci[0-9]{1,5}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def _whole(result: Result) -> dict[str, Any]:
         "withdrawn": [_plain(of) for of in result.withdrawn],
         "counts": {
             "files": result.files,
+            "earlier_files": result.earlier,
             "keys": counts.keys,
             "contacts": counts.contacts,
             "undated": counts.undated,

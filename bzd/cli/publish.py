@@ -93,7 +93,7 @@ def publish(  # noqa: PLR0913  one argument an option
     given, withdrawn = ([_read(name, trusted) for name in names] for names in (inputs, revoke))
     done = _published(given, withdrawn, session(ctx).clock.now() if now is None else now, how, signing_key)
     for file in (*given, *withdrawn):
-        tell_skipped(file)
+        tell_skipped(file.name, file.skipped)
     if not done.files:
         raise _nothing(done)
     if no_embargo:
