@@ -13,11 +13,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bzd import board
 from bzd.errors import ConfigError
 
 _FILE_BYTES = 32768
 """Largest configuration file that is read, several times all options with comments. Python's TOML parser takes time
 with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
+_TX_POWER = "advertise.tx_power_dbm"
+"""The one option whose default is the board's."""
 
 
 def option(
@@ -65,9 +68,10 @@ class AdvertiseConfig:
 
     protocol: str = option("gaen", "the protocol of the rolling IDs", choices=("gaen", "bluezone"))
     tx_power_dbm: int = option(
-        10,
+        board.FITTED_DBM,
         "radiated power at which others are told that the badge sends (GAEN's metadata). What they hear at 1 m "
-        "(ranging.rssi_1m_dbm, -50 for a Pi) plus match.path_loss_1m_db, 60; calibrate it for the board and its case",
+        "(ranging.rssi_1m_dbm, -50 for a Pi 3) plus match.path_loss_1m_db, 60; by default that of the board, as "
+        "far as known; calibrate it for the board in its case",
         low=-127,
         high=127,
     )
@@ -262,7 +266,7 @@ class LoadedConfig:
 
     Attributes:
         config: the values.
-        origins: `section.key` to the file or flag that set it; absent for defaults.
+        origins: `section.key` to the file, flag or board that set it; absent for other defaults.
     """
 
     config: Config
@@ -278,12 +282,13 @@ class LoadedConfig:
                 yield Setting(name, getattr(values, entry.name), origin, entry.metadata["doc"])
 
 
-def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfig:
+def load(path: Path | None = None, overrides: Sequence[str] = (), *, model: str = "") -> LoadedConfig:
     """Read the configuration.
 
     Args:
         path: a TOML file, or None for the defaults.
         overrides: `section.key=value`, where value is TOML or else taken as a string; they win over the file.
+        model: the board's name, on which some defaults depend; empty for any other machine.
 
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
@@ -298,26 +303,11 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfi
         section, key, value = _parse_override(override)
         values.setdefault(section, {})[key] = _checked(section, key, value, "--set")
         origins[f"{section}.{key}"] = "--set"
-    return LoadedConfig(_made(values), origins)
-
-
-def of(values: Mapping[str, Mapping[str, Any]], origin: str) -> Config:
-    """The configuration with these values by section and key, such as `dataclasses.asdict` gives, and defaults.
-
-    Raises:
-        ConfigError: naming the origin, the key and the nearest known key.
-    """
-    return _made(
-        {
-            section: {key: _checked(section, key, value, origin) for key, value in of_section.items()}
-            for section, of_section in values.items()
-        }
-    )
-
-
-def _made(values: Mapping[str, Mapping[str, Any]]) -> Config:
+    if _TX_POWER not in origins and (power := board.tx_power(model)) is not None:
+        values.setdefault("advertise", {})["tx_power_dbm"] = power.dbm
+        origins[_TX_POWER] = f"default on a {model}: {power.source}"
     sections = {entry.name: _section_type(entry.name)(**values.get(entry.name, {})) for entry in fields(Config)}
-    return Config(**sections)
+    return LoadedConfig(Config(**sections), origins)
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -383,7 +373,7 @@ def _checked(section: str, key: str, value: Any, origin: str) -> Any:
 def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
     """A list of strings; one string stands for a list of one."""
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
         raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
     return tuple(values)
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 import bzd
-from bzd.cli import options, output
+from bzd.cli import options, output, radio_trial
 from bzd.cli.options import session
 
 if TYPE_CHECKING:
     from bzd.doctor.facts import Facts
     from bzd.doctor.finding import Finding
+    from bzd.doctor.trial import Trial
 
 SCHEMA = "bzd.doctor/1"
 """`schema` of what `--json` prints."""
@@ -27,27 +28,42 @@ _NAME_WIDTH = 17
 _WIDEST = 120
 
 
-@click.command(epilog=options.examples("sudo bzd doctor", "ssh badge sudo bzd doctor --json"))
+@click.command(
+    epilog=options.examples("sudo bzd doctor", "sudo bzd doctor --radio", "ssh badge sudo bzd doctor --json")
+)
 @options.form_options(json="One JSON object.")
 @click.option("--advertise", is_flag=True, help="Also try an advertisement, for a second, of an ID used for nothing.")
+@click.option(
+    "--radio", is_flag=True, help="Also try, for a minute, in which ways this radio keeps its address secret."
+)
 @options.config_options
 @options.state_option
 @click.pass_context
-def doctor(ctx: click.Context, form: str | None, *, advertise: bool) -> None:
+def doctor(ctx: click.Context, form: str | None, *, advertise: bool, radio: bool) -> None:
     """Check whether this machine is fit for a badge, and say what to do where it is not.
 
     Looks at kernel, BlueZ, adapter, address privacy, clock, store, disk and service; changes nothing. Some of it needs
-    root. Exit code: 0 healthy, warnings included; 13 if there is a problem.
+    root. --radio pauses a running badge, records with btmon what the kernel has this radio send in each way of scanning
+    (nothing of the recording is kept), and leaves the verdict to the badge, which takes no way that gives it away.
+
+    Exit code: 0 healthy, warnings included; 13 if there is a problem.
     """
     from bzd.doctor.checks import examine, healthy  # noqa: PLC0415  needs all of the radio
 
+    trial = radio_trial.look(options.state_dir(ctx), _adapter(ctx)) if radio else None
     findings = examine(_gather(ctx, advertise=advertise))
     if form == "json":
-        _json(findings, is_healthy=healthy(findings))
+        _json(findings, is_healthy=healthy(findings), trial=trial)
     else:
+        if trial is not None:
+            radio_trial.show(trial)
         _table(findings)
     if not healthy(findings):
         ctx.exit(PROBLEM)
+
+
+def _adapter(ctx: click.Context) -> str:
+    return options.load_config(ctx).config.radio.adapter
 
 
 def _gather(ctx: click.Context, *, advertise: bool) -> Facts:
@@ -56,21 +72,22 @@ def _gather(ctx: click.Context, *, advertise: bool) -> Facts:
     from bzd.doctor import bluez_facts, machine_facts  # noqa: PLC0415  see above
     from bzd.doctor.facts import Facts  # noqa: PLC0415  see above
 
-    adapter = options.load_config(ctx).config.radio.adapter
+    state = options.state_dir(ctx)
     return Facts(
-        radio=asyncio.run(bluez_facts.radio(adapter, advertise=advertise)),
+        radio=asyncio.run(bluez_facts.radio(_adapter(ctx), state, advertise=advertise)),
         system=machine_facts.system(session(ctx).clock),
-        store=machine_facts.store(options.state_dir(ctx)),
+        store=machine_facts.store(state),
         service=machine_facts.service(),
     )
 
 
-def _json(findings: dict[str, Finding], *, is_healthy: bool) -> None:
+def _json(findings: dict[str, Finding], *, is_healthy: bool, trial: Trial | None) -> None:
     import socket  # noqa: PLC0415  only here
 
     checks = [{"check": name, **finding._asdict()} for name, finding in findings.items()]
     head = {"schema": SCHEMA, "host": socket.gethostname(), "version": bzd.__version__, "healthy": is_healthy}
-    output.line(output.json_text({**head, "checks": checks}))
+    tried = {} if trial is None else {"radio": radio_trial.as_json(trial)}
+    output.line(output.json_text({**head, "checks": checks, **tried}))
 
 
 def _table(findings: dict[str, Finding]) -> None:

@@ -12,7 +12,7 @@ import click
 
 from bzd.cli import options, output
 from bzd.cli.identities import load_recipient
-from bzd.errors import OutputError
+from bzd.errors import BzdError, OutputError
 
 if TYPE_CHECKING:  # the store's keys take 60 ms to load
     from bzd.service.installing import Installation
@@ -44,6 +44,9 @@ if TYPE_CHECKING:  # the store's keys take 60 ms to load
 )
 @click.option("--experimental", is_flag=True, help="Have bluetoothd offer what the full scan mode needs.")
 @click.option("--now", is_flag=True, help="Start it at once, and with it make the store; not before imaging a card.")
+@click.option(
+    "--no-radio-check", is_flag=True, help="With --now: leave out `bzd doctor --radio`, which takes a minute."
+)
 @click.option("--uninstall", is_flag=True, help="Take it away; store and configuration stay.")
 @click.option("--delete-data", is_flag=True, help="With --uninstall: delete them as well, and the user.")
 @click.option(
@@ -56,6 +59,7 @@ def install_service(  # noqa: PLR0913  one argument for each option
     key_recipients: tuple[Path, ...],
     experimental: bool,
     now: bool,
+    no_radio_check: bool,
     uninstall: bool,
     delete_data: bool,
     root: Path,
@@ -64,7 +68,8 @@ def install_service(  # noqa: PLR0913  one argument for each option
     """Install bzd as a service: its user, units, directories, a link in /usr/local/bin.
 
     It starts at boot; the sealed store and its identity are made when it first starts, so that a card's image holds
-    none. Run it again after an upgrade, or to change something; what was changed by hand in /etc stays.
+    none. Run it again after an upgrade, or to change something; what was changed by hand in /etc stays. With --now the
+    radio is tried out as well, as by `bzd doctor --radio`.
     """
     from bzd.service.installing import Installation  # noqa: PLC0415  see above
 
@@ -86,6 +91,8 @@ def install_service(  # noqa: PLR0913  one argument for each option
     if now:
         installation.start(experimental=experimental)
     _tell_next(installation, now=now, experimental=experimental)
+    if now and not no_radio_check:
+        _try_radio(installation)
 
 
 def _check_usage(*, now: bool, uninstall: bool, delete_data: bool, keys: bool, more: tuple[Path, ...]) -> None:
@@ -119,6 +126,22 @@ def _tell_next(installation: Installation, *, now: bool, experimental: bool) -> 
         output.hint("`systemctl restart bluetooth` makes bluetoothd offer its experimental interfaces")
     if not installation.has_store:
         output.hint("to image the card for other badges, do so before: the store and its identity are made then")
+
+
+def _try_radio(installation: Installation) -> None:
+    """Have the verdict on this radio, for the badge that has just been started; that it cannot be had is no failure."""
+    from bzd import config  # noqa: PLC0415  see above
+    from bzd.cli import radio_trial  # noqa: PLC0415  see above
+
+    try:
+        file = options.SYSTEM_CONFIG
+        adapter = config.load(file if file.exists() else None).config.radio.adapter
+        found = radio_trial.look(installation.state, adapter)
+    except BzdError as error:
+        output.warning(f"the radio could not be tried out: {error}")
+        output.hint(f"{error.hint}; then `sudo bzd doctor --radio`")
+        return
+    radio_trial.show(found)
 
 
 def _tell_rest(root: Path, *, delete_data: bool) -> None:

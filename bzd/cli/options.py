@@ -197,9 +197,9 @@ def load_config(ctx: click.Context) -> LoadedConfig:
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
-    from bzd import config  # noqa: PLC0415  see above
+    from bzd import board, config  # noqa: PLC0415  see above
 
-    return config.load(config_path(ctx), session(ctx).overrides)
+    return config.load(config_path(ctx), session(ctx).overrides, model=board.model())
 
 
 def check_given(ctx: click.Context) -> None:

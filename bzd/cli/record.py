@@ -57,7 +57,8 @@ def record(ctx: click.Context, path: Path, kind: str | None, duration: float | N
     descriptor = live.open_new(path)
     trace = live.Recording(descriptor, kind or _by_suffix(path), everything=everything)
     try:
-        asyncio.run(live.record(config, session(ctx).clock, trace, seconds=duration, everything=everything))
+        state, clock = options.state_dir(ctx), session(ctx).clock
+        asyncio.run(live.record(config, state, clock, trace, seconds=duration, everything=everything))
     except BaseException as error:
         if not trace.kept and str(path) != files.STDIO:
             path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from bzd.config import Config
 from bzd.errors import OutputError, RadioError
 from bzd.model import Advertisement
 from bzd.protocols import recognise
+from bzd.radio import verdict
 from bzd.radio.radio import Radio
 from bzd.store.state import output_error
 from bzd.traces.writer import BtsnoopWriter, JsonlWriter, TraceWriter
@@ -106,13 +108,14 @@ def open_new(path: Path) -> int:
         raise output_error(path, error) from error
 
 
-async def record(
-    config: Config, clock: Clock, recording: Recording, *, seconds: float | None, everything: bool
+async def record(  # noqa: PLR0913  each is given on the command line
+    config: Config, state: Path, clock: Clock, recording: Recording, *, seconds: float | None, everything: bool
 ) -> None:
     """Record until the time is over or a signal (Ctrl-C, SIGTERM, SIGHUP) ends it.
 
     Args:
         config: which radio, and how it listens.
+        state: the state directory, for what was found of this radio.
         clock: dates the advertisements.
         recording: where to.
         seconds: how long, None until a signal.
@@ -122,7 +125,8 @@ async def record(
         RadioError: if the radio cannot be had at the beginning.
         OSError: if the file cannot be written on; it is whole up to there.
     """
-    radio = Radio(config, None, recording.take, clock=clock, everything=everything)
+    judge = partial(verdict.find, state)
+    radio = Radio(config, None, recording.take, clock=clock, judge=judge, everything=everything)
     running = asyncio.create_task(radio.run())
     try:
         await _go_on(radio, running, recording, seconds)

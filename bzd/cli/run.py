@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -38,14 +40,15 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
 
     if adapter is not None:
         options.session(ctx).overrides += (f"radio.adapter={adapter}",)
+    state = options.state_dir(ctx)
     logging = journal.start(debug=debug)
     try:
-        precautions.take(options.state_dir(ctx))
+        precautions.take(state)
         serve(
             Setting(
-                state=options.state_dir(ctx),
+                state=state,
                 load_config=lambda: options.load_config(ctx).config,
-                make_radio=make_radio,
+                make_radio=partial(make_radio, state),
                 clock=SystemClock(),
                 runtime=runtime.directory(),
                 notifier=Notifier(),
@@ -55,8 +58,11 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
         journal.stop(logging)
 
 
-def make_radio(config: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> LiveRadio:
-    """The radio of this machine, through bluetoothd."""
+def make_radio(
+    state: Path, config: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock
+) -> LiveRadio:
+    """The radio of this machine, through bluetoothd, as far as the verdict in the state directory allows."""
+    from bzd.radio import verdict  # noqa: PLC0415  see above
     from bzd.radio.radio import Radio  # noqa: PLC0415  see above
 
-    return Radio(config, broadcast, sink, clock=clock)
+    return Radio(config, broadcast, sink, clock=clock, judge=partial(verdict.find, state))

@@ -106,12 +106,15 @@ def described(found: dict[str, Any]) -> Iterator[str]:
     yield f"near now   {_near(found['neighbours'])}, {found['sightings_per_minute']} sightings in the last minute"
     yield f"contacts   {found['contacts_today']} today, {found['contacts_waiting']} waiting to be stored"
     yield f"store      {output.printable(found['store']['path'])}, {found['store']['bytes'] / 1e6:.1f} MB"
+    yield from _sealed_to(found.get("sealed_to", {}))
     yield f"clock      {_clock(clock)}"
     yield f"matching   {output.printable(found['matching']['words'])}"
     for name, why in found["matching"]["refused"].items():
         yield f"           {output.printable(name)} is not used: {output.printable(why)}"
     yield f"dropped    {_dropped(found['dropped'])}"
     yield f"running    bzd {found['version']}, for {_span(found['uptime_s'])}, process {found['pid']}"
+    if radio["mode"] and radio.get("verdict") is None:
+        yield "advice     nobody has looked whether this radio gives the badge away: `sudo bzd doctor --radio`"
     for text in problems(found):
         yield f"problem    {output.printable(text)}"
 
@@ -154,6 +157,14 @@ def _near(neighbours: list[dict[str, Any]]) -> str:
     if not neighbours:
         return "nobody"
     return f"{len(neighbours)} badge{'s' if len(neighbours) > 1 else ''}, the strongest at {neighbours[0]['rssi']} dBm"
+
+
+def _sealed_to(told: dict[str, list[str]]) -> Iterator[str]:
+    """Fingerprints, of own keys only where they are others; and what changed since the store was made."""
+    contacts, owners = told.get("contacts", []), told.get("own_keys", [])
+    yield from (f"sealed to  {fingerprint}" for fingerprint in contacts)
+    yield from (f"own keys   {fingerprint}" for fingerprint in owners if owners != contacts)
+    yield from (f"warning    {text}; `bzd doctor` says what to do" for text in told.get("changed", []))
 
 
 def _clock(clock: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@
     badge           radio, pipeline and store put together; one tick a second drives it
     keeper          contacts, also those in progress, own keys and clock anchors into the store
     retiring        ends a daily key that is going to be exported
+    recipients      whom it seals to, and telling when that changes
     retention       deletes what is old, by a clock that can be believed
     timekeeping     what sightings are dated by, and what happens when the clock is set
     synchronised    asks whether the clock is right

@@ -71,6 +71,10 @@ class LiveRadio(Protocol):
         """Replace the rolling ID now."""
         ...
 
+    def reconsider(self) -> None:
+        """Ask again what was found of this radio's privacy."""
+        ...
+
 
 MakeRadio = Callable[[Config, Broadcast, Callable[[Advertisement], None], Clock], LiveRadio]
 """Makes a radio that dates its reports by a clock and hands them to a sink."""
@@ -190,6 +194,7 @@ class Badge:
         """Go on under another configuration; contacts in progress end if it changes how they are heard."""
         if replace(config, store=self.config.store, metrics=self.config.metrics) == self.config:
             self.config = config
+            self.radio.reconsider()
             return
         self._drain(self._time.boottime())
         self.keeper.take(self.pipeline.tracker.finish())
@@ -280,8 +285,9 @@ class Badge:
             _log.info("the clock is right now")
         elif not change.synced:
             _log.warning("the clock is not known to be right; contacts are dated once it is")
-        self.pipeline.redate(change.shift_ms, synced=change.synced)
+        closed = self.pipeline.redate(change.shift_ms, synced=change.synced)
         self.keeper.redate(change.shift_ms)
+        self.keeper.take(closed)
         self.keeper.note_clock()
         if change.began or not change.synced:
             # The badge of a wrong clock has a key of its own, which is published only if the error was small.

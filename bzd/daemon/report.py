@@ -74,7 +74,8 @@ def words(badge: Badge) -> str:
     if troubles:
         return "; ".join(troubles)
     listening = f"listening ({radio.mode})" if radio.scanning else "not listening now" if radio.mode else "starting"
-    return f"{listening}, advertising" if radio.advertising else f"{listening}, silent"
+    unproven = ", this radio not yet tried for leaks" if radio.scanning and radio.verdict is None else ""
+    return f"{listening}, {'advertising' if radio.advertising else 'silent'}{unproven}"
 
 
 def drops(badge: Badge) -> dict[str, int]:
@@ -145,6 +146,7 @@ def _radio(badge: Badge, boot: float, wall: float) -> dict[str, Any]:
     return {
         "adapter": state.adapter,
         "mode": state.mode,
+        "verdict": state.verdict,
         "advertising": state.advertising,
         "scanning": state.scanning,
         "protocol": badge.config.advertise.protocol,
@@ -153,6 +155,7 @@ def _radio(badge: Badge, boot: float, wall: float) -> dict[str, Any]:
         "rotations": state.rotations,
         "refusals": state.refusals,
         "restarts": state.restarts,
+        "resets": state.resets,
         "rotation_gap_s": state.rotation_gap_s,
         "active_instances": state.active_instances,
         "reports": state.scan.reports,

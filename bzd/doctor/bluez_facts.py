@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from bzd.doctor.machine_facts import told_by
 from bzd.errors import BusError, RadioError
 from bzd.model import Identifier
 from bzd.protocols import protocols
-from bzd.radio import monitor
+from bzd.radio import monitor, verdict
 from bzd.radio.adapter import ADAPTER, Adapter, privacy_setting
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.bus import BLUEZ, Bus
+from bzd.radio.setup import recognise
 
 _BLUETOOTHD = ("/usr/libexec/bluetooth/bluetoothd", "/usr/lib/bluetooth/bluetoothd")
 """Where Debian has and had it."""
@@ -26,11 +28,12 @@ _SUBSYSTEM = "Bluetooth"
 """What the kernel begins all its lines about radios with."""
 
 
-async def radio(name: str, *, advertise: bool = False) -> RadioFacts:
+async def radio(name: str, state: Path, *, advertise: bool = False) -> RadioFacts:
     """The radio's facts.
 
     Args:
         name: of the adapter.
+        state: the state directory, for what `--radio` found.
         advertise: whether to try an advertisement, of a rolling ID that is used for nothing else.
     """
     known: dict[str, Any] = {"bluez": _version(), "blocked": _blocked(), "kernel_log": _kernel_log()}
@@ -39,23 +42,35 @@ async def radio(name: str, *, advertise: bool = False) -> RadioFacts:
         await bus.connect(lambda: None)
         if await bus.owner(BLUEZ) is None:
             return RadioFacts(name, trouble="bluetoothd is not running", **known)
-        known |= await _adapter(bus, f"/org/bluez/{name}", advertise=advertise)
+        known |= await _adapter(bus, name, advertise=advertise)
     except RadioError as error:
         return RadioFacts(name, trouble=str(error), **known)
     finally:
         bus.close()
+    if (setup := known.get("setup")) is not None:
+        known["verdict"] = verdict.find(state, setup)
+        known["verdict_denied"] = known["verdict"] is None and _is_closed(state)
     return RadioFacts(name, privacy=privacy_setting(), **known)
 
 
-async def _adapter(bus: Bus, path: str, *, advertise: bool) -> dict[str, Any]:
+def _is_closed(state: Path) -> bool:
+    """Whether there is a directory that this user may not look into."""
+    return os.path.lexists(state) and not os.access(state, os.X_OK)
+
+
+async def _adapter(bus: Bus, name: str, *, advertise: bool) -> dict[str, Any]:
+    path = f"/org/bluez/{name}"
     try:
-        adapter = Adapter.from_properties(await bus.properties(path, ADAPTER))
+        properties = await bus.properties(path, ADAPTER)
     except BusError as failure:
         if "Unknown" in failure.name or "InvalidArgs" in failure.name:
             return {}
         raise
+    adapter = Adapter.from_properties(properties)
     known: dict[str, Any] = {"adapter": adapter, "monitors": await monitor.offered(bus, path)}
     with suppress(BusError):
+        extended = await Advertiser(bus, path, lambda: None).extended()
+        known["setup"] = recognise(name, properties, extended=extended)
         manager = await bus.properties(path, ADVERTISING_MANAGER)
         known |= {"advertises": True, "active_instances": manager.get("ActiveInstances")}
         if advertise and adapter.powered:

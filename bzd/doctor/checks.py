@@ -15,6 +15,7 @@ CHECKS: dict[str, Callable[[Facts], Finding]] = {
     "bluetoothd": radio_checks.bluetoothd,
     "adapter": radio_checks.adapter,
     "address privacy": radio_checks.privacy,
+    "leaks": radio_checks.leaks,
     "advertising": radio_checks.advertising,
     "other advertisers": radio_checks.others,
     "sampling": radio_checks.sampling,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bzd.radio.adapter import Adapter
+from bzd.radio.setup import Setup
+from bzd.radio.verdict import Verdict
 from bzd.store.machine import Home
 
 
@@ -26,6 +28,9 @@ class RadioFacts:
         active_instances: advertisements of all programs on it, None if unknown.
         tried: what trying to advertise came to: empty if it went well, None if it was not tried.
         kernel_log: lines of the kernel about faults of this radio, None if the log may not be read.
+        setup: what the radio consists of, None if that could not be found out.
+        verdict: what `--radio` found of this setup, None if nobody has looked.
+        verdict_denied: whether that may not be known, for want of permission.
     """
 
     name: str
@@ -39,6 +44,9 @@ class RadioFacts:
     active_instances: int | None = None
     tried: str | None = None
     kernel_log: tuple[str, ...] | None = None
+    setup: Setup | None = None
+    verdict: Verdict | None = None
+    verdict_denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class StoreFacts:
         remedy: what its error advises.
         denied: whether that is for want of permission alone.
         recipients: fingerprints of whom contacts are sealed to.
+        changes: how whom the store is sealed to differs from when it was made.
         own_identity: whether the identity lies beside the store.
         home: whether this is the machine that it was made on.
         mode: permissions of the directory, None if unknown.
@@ -83,6 +92,7 @@ class StoreFacts:
     remedy: str = ""
     denied: bool = False
     recipients: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
     own_identity: bool = False
     home: Home = Home.UNKNOWN
     mode: int | None = None

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import time
+
 from bzd.doctor import versions
 from bzd.doctor.facts import Facts
 from bzd.doctor.finding import Finding, Verdict, ok, problem, unknown, warning
 from bzd.errors import RadioError
 from bzd.radio.adapter import check
+from bzd.radio.scanner import MODES
+from bzd.radio.verdict import ADVERTISING
 
 KERNEL_FAULTS = {
     "tx timeout": (
@@ -20,7 +24,7 @@ KERNEL_FAULTS = {
     ),
     "Opcode 0x2005 failed": (
         "the kernel could not change the radio's address while it was scanning",
-        "set scan.mode = passive, or look with btmon that no scan request has the public address (bluez/bluez#2337)",
+        "`sudo bzd doctor --radio` looks whether scan requests then have the public address (bluez/bluez#2337)",
     ),
 }
 """What the kernel's log says of a radio that fails, what it means, and what helps."""
@@ -79,6 +83,27 @@ def privacy(facts: Facts) -> Finding:
     except RadioError as error:
         return problem(str(error), error.hint)
     return ok("a new address with each rolling ID: not connectable, not discoverable, Privacy off")
+
+
+def leaks(facts: Facts) -> Finding:
+    """Whether this very radio was seen to keep its address to itself, in the way that it is used."""
+    radio = facts.radio
+    if radio.setup is None:
+        return unknown("there is no adapter to look at", "mend that first")
+    found = radio.verdict
+    if found is None and radio.verdict_denied:
+        return unknown("what was found of this radio may not be read by this user")
+    look = "`sudo bzd doctor --radio` looks, in about a minute"
+    if found is None:
+        return warning(f"nobody has looked whether this radio gives the badge away ({radio.setup})", look)
+    if refusal := found.refusal(ADVERTISING):
+        return problem(refusal, "use another adapter, kernel or BlueZ: the badge keeps silent on this one")
+    bad = {mode: found.refusal(mode) for mode in MODES if found.refusal(mode)}
+    if bad and len(bad) == sum(mode in found.outcomes for mode in MODES):
+        return problem("; ".join(bad.values()), "use another adapter, kernel or BlueZ: the badge only advertises")
+    if bad:
+        return warning("; ".join(bad.values()), "scan.mode = auto takes another mode; a newer kernel or BlueZ may help")
+    return ok(f"clean: {', '.join(found.outcomes)} (looked at on {time.strftime('%Y-%m-%d', time.gmtime(found.time))})")
 
 
 def advertising(facts: Facts) -> Finding:

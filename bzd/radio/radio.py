@@ -133,7 +133,7 @@ class Radio:
     def resume(self) -> None:
         """Go on, under a rolling ID that was never used."""
         self._state.paused = False
-        self._wake.set()
+        self.reconsider()  # `bzd doctor --radio` pauses a badge, and may leave another verdict
 
     def rotate(self) -> None:
         """Replace the rolling ID now."""
@@ -200,7 +200,10 @@ class Radio:
         if self._state.paused:
             await self._silence_all()
             return POLL_S
-        wait = min(await self._speaker.step(), await self._listen())
+        wait = await self._speaker.step()
+        if not self._watch.properties:
+            return 0.0  # lost meanwhile; to scan now would have the bus start a bluetoothd that somebody stopped
+        wait = min(wait, await self._listen())
         if await self._reset_if_due():
             return 0.0
         await self._speaker.judge_slot()
@@ -227,14 +230,22 @@ class Radio:
             RadioError: if BlueZ is gone, or if not even advertising alone is fit for a badge.
         """
         if self._judge is not None and not self._judged:
-            extended = await self._advertiser.extended()
+            extended = await self._is_extended()
             verdict = self._judge(recognise(self._adapter, self._watch.properties, extended=extended))
-            if verdict != self._listener.verdict:
-                self._listener.verdict, self._speaker.renew = verdict, self._advertiser.registered
-                self._listener.stale = True
-            self._judged = True
+            before, self._listener.verdict, self._judged = self._listener.verdict, verdict, True
+            if (before and before.outcomes) != (verdict and verdict.outcomes):
+                self._speaker.renew = self._listener.stale = True
         if self._broadcasting and (verdict := self._listener.verdict) and (refusal := verdict.refusal(ADVERTISING)):
             raise RadioError(refusal, "use another adapter, kernel or BlueZ, then `sudo bzd doctor --radio`")
+
+    async def _is_extended(self) -> bool:
+        """Whether the controller has extended advertising; one that only listens need not be able to advertise."""
+        try:
+            return await self._advertiser.extended()
+        except BusError:
+            if self._broadcasting:
+                raise
+            return False
 
     async def _reset_if_due(self) -> bool:
         """Switch the adapter off and on if nothing else helps and nobody minds; returns whether anything was tried."""

@@ -8,7 +8,7 @@ from random import Random
 
 FIRST_RETRY_S = 0.5
 """SignalK measured that a restarted bluetoothd takes a scan again after half a second."""
-QUICK_RETRY_S = 4.0
+QUICK_RETRY_S = 3.0
 """Longest wait in the first minutes, so that the radio is back within 5 s of the cause being gone."""
 PATIENT_AFTER_S = 120.0
 """What did not mend itself by then (a kernel that refuses for ever) is tried more and more rarely."""

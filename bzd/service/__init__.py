@@ -4,6 +4,7 @@
 ::
 
     /usr/local/lib/systemd/system/bzd.service, bzd-init.service     the units; /etc/systemd/system overrides them
+    /usr/local/lib/systemd/system/bzd-warn.path, bzd-warn.service   what the badge does when it warns
     /usr/local/lib/sysusers.d/bzd.conf                              the user and group bzd
     /usr/local/lib/tmpfiles.d/bzd.conf                              /etc/bzd and /var/lib/bzd
     /usr/local/bin/bzd                                              a link into the virtual environment
@@ -13,5 +14,5 @@
     /etc/systemd/system/bluetooth.service.d/bzd.conf                with --experimental
 
 Everything is written anew by each run, so that a second run is harmless and an upgrade is the same command. What an
-admin wrote is none of these: /etc/bzd/bzd.toml, drop-ins of other names.
+admin wrote is none of these: /etc/bzd/bzd.toml, /etc/bzd/warn, drop-ins of other names.
 """

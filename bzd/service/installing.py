@@ -21,6 +21,8 @@ USER = "bzd"
 STATE = "var/lib/bzd"
 CONFIG = "etc/bzd"
 LINK = "usr/local/bin/bzd"
+WARNINGS, LAMP = "bzd-warn.path", "bzd-warn.service"
+"""Watches for warnings, and does what the admin says then: nothing, as it comes."""
 
 _UNITS = "usr/local/lib/systemd/system"
 """Below what an admin changes, /etc, and apart from what packages bring, /usr/lib (systemd.unit(5))."""
@@ -35,6 +37,8 @@ _FILES = {
     f"usr/local/lib/sysusers.d/{_DECLARATION}": "sysusers.d/bzd.conf",
     f"usr/local/lib/tmpfiles.d/{_DECLARATION}": "tmpfiles.d/bzd.conf",
     _EXAMPLE: "bzd.toml",
+    f"{_UNITS}/{WARNINGS}": WARNINGS,
+    f"{_UNITS}/{LAMP}": LAMP,
 }
 """Where on the machine, and where in `source.folder`."""
 
@@ -51,6 +55,11 @@ class Installation:
         self.system = System(root)
         self._root = root
         self._prefix = prefix
+
+    @property
+    def state(self) -> Path:
+        """The service's state directory."""
+        return self._root / STATE
 
     @property
     def has_store(self) -> bool:
@@ -86,6 +95,7 @@ class Installation:
         self.system.make_user(_DECLARATION)
         self.system.make_directories(_DECLARATION)
         self.system.enable(SERVICE)
+        self.system.enable(WARNINGS)
         return changed
 
     def start(self, *, experimental: bool) -> None:
@@ -99,6 +109,7 @@ class Installation:
         """
         if experimental:
             self.system.restart("bluetooth.service")
+        self.system.restart(WARNINGS)
         self.system.restart(SERVICE)
 
     def uninstall(self, *, delete_data: bool) -> list[str]:
@@ -113,9 +124,9 @@ class Installation:
         Raises:
             OutputError: if something cannot be removed or a program of the system fails.
         """
-        known = self._root / _UNITS / SERVICE
-        if known.exists():
-            self.system.disable(SERVICE)
+        for unit in (SERVICE, WARNINGS):
+            if (self._root / _UNITS / unit).exists():
+                self.system.disable(unit)
         link = self._root / LINK
         own = [LINK] if link.is_symlink() and str(link.readlink()) == f"{self._prefix}/bin/bzd" else []
         gone = [path for path in (*_FILES, _SEALED_TO, _EXPERIMENTAL, *own) if self._remove(path)]

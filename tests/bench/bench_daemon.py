@@ -82,6 +82,9 @@ class _Radio:
     def rotate(self) -> None:
         self._broadcast.draw()
 
+    def reconsider(self) -> None:
+        pass
+
 
 def room(hours: float) -> Iterator[Advertisement]:
     """The reports of a crowded room, the same at every call."""

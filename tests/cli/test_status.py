@@ -53,6 +53,20 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return put
 
 
+def test_whom_it_is_sealed_to(bzd: Bzd, write: Write) -> None:
+    """Every fingerprint, own keys' only where they are others; a change since the store was made is a warning."""
+    write(sealed_to={"contacts": ["aaaa", "bbbb"], "own_keys": ["aaaa", "bbbb"], "changed": []})
+    result = bzd("status")
+    assert (result.code, result.out.count("sealed to"), result.out.count("own keys")) == (0, 2, 0)
+    write(
+        sealed_to={"contacts": ["aaaa"], "own_keys": ["cccc"], "changed": ["it is sealed to 2 public keys, but to 1"]}
+    )
+    result = bzd("status")
+    assert result.code == 0
+    assert "own keys   cccc" in result.out
+    assert "warning    it is sealed to 2 public keys, but to 1" in result.out
+
+
 def test_all_is_well(bzd: Bzd, write: Write) -> None:
     """In words: radio, who is near, contacts, store, clock, what was dropped."""
     write()

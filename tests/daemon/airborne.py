@@ -70,6 +70,9 @@ class Air:
         """Another payload."""
         self._broadcast.draw()
 
+    def reconsider(self) -> None:
+        """Nothing was ever found of this radio."""
+
 
 def _make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> Air:
     return Air(broadcast, sink, clock)

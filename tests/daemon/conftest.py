@@ -88,6 +88,9 @@ class BenchRadio:
         """Another payload."""
         self._renew.set()
 
+    def reconsider(self) -> None:
+        """Nothing was ever found of this radio."""
+
     def hear(self, rssi: int = -60, number: int = 1) -> None:
         """Hear badge so-and-so now."""
         data = protocols()["gaen"].encode(Identifier("gaen", bytes([number] * 16), b"meta"))

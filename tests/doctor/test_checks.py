@@ -13,12 +13,34 @@ from bzd.doctor.checks import CHECKS, examine, healthy
 from bzd.doctor.facts import Facts, RadioFacts, ServiceFacts, StoreFacts, SystemFacts
 from bzd.doctor.finding import Verdict
 from bzd.radio.adapter import Adapter
+from bzd.radio.setup import Setup
+from bzd.radio.verdict import ADVERTISING, Outcome
+from bzd.radio.verdict import Verdict as RadioVerdict
 from bzd.store.machine import Home
 
 ON = Adapter(powered=True)
+SETUP = Setup("6.12.75+rpt-rpi-v8", "5.82", "legacy advertising")
+WAYS = (ADVERTISING, "full", "active", "passive")
+
+
+def verdict(*outcomes: Outcome) -> RadioVerdict:
+    """On advertising, full, active and passive."""
+    return RadioVerdict(SETUP, 1_790_000_000.0, dict(zip(WAYS, outcomes, strict=True)))
+
+
+CLEAN, LEAKY, LINKED = Outcome.CLEAN, Outcome.LEAKY, Outcome.LINKED
 HEALTHY = Facts(
     RadioFacts(
-        "hci0", "", "5.82", ON, monitors=True, advertises=True, active_instances=1, kernel_log=("Bluetooth: hci0: up",)
+        "hci0",
+        "",
+        "5.82",
+        ON,
+        monitors=True,
+        advertises=True,
+        active_instances=1,
+        kernel_log=("Bluetooth: hci0: up",),
+        setup=SETUP,
+        verdict=verdict(CLEAN, CLEAN, CLEAN, CLEAN),
     ),
     SystemFacts("6.12.75+rpt-rpi-v8", 1_800_000_000.0, synchronised=True),
     StoreFacts(
@@ -67,6 +89,12 @@ FAULTS = [
     ("address privacy", Verdict.PROBLEM, faulty(RADIO, adapter=Adapter(powered=True, discoverable=True)), "off"),
     ("address privacy", Verdict.PROBLEM, faulty(RADIO, privacy="device"), "Privacy = off"),
     ("address privacy", Verdict.UNKNOWN, faulty(RADIO, adapter=None), "first"),
+    ("leaks", Verdict.WARNING, faulty(RADIO, verdict=None), "doctor --radio"),
+    ("leaks", Verdict.WARNING, faulty(RADIO, verdict=verdict(CLEAN, LEAKY, LEAKY, CLEAN)), "auto takes another"),
+    ("leaks", Verdict.PROBLEM, faulty(RADIO, verdict=verdict(CLEAN, LEAKY, LEAKY, LINKED)), "only advertises"),
+    ("leaks", Verdict.PROBLEM, faulty(RADIO, verdict=verdict(LINKED, CLEAN, CLEAN, CLEAN)), "silent"),
+    ("leaks", Verdict.UNKNOWN, faulty(RADIO, verdict=None, verdict_denied=True), "sudo"),
+    ("leaks", Verdict.UNKNOWN, faulty(RADIO, adapter=None, setup=None), "first"),
     ("advertising", Verdict.PROBLEM, faulty(RADIO, advertises=False), "Low Energy"),
     ("advertising", Verdict.PROBLEM, faulty(RADIO, active_instances=0), "bzd status"),
     ("advertising", Verdict.PROBLEM, faulty(RADIO, tried="Invalid Parameters"), "journalctl"),
@@ -74,7 +102,12 @@ FAULTS = [
     ("other advertisers", Verdict.UNKNOWN, faulty(RADIO, active_instances=None), "adapter"),
     ("sampling", Verdict.WARNING, faulty(RADIO, monitors=False), "--experimental"),
     ("kernel log", Verdict.WARNING, faulty(RADIO, kernel_log=("Bluetooth: hci0: command 0x0c03 tx timeout",)), "power"),
-    ("kernel log", Verdict.WARNING, faulty(RADIO, kernel_log=("Bluetooth: hci0: Opcode 0x2005 failed: -16",)), "btmon"),
+    (
+        "kernel log",
+        Verdict.WARNING,
+        faulty(RADIO, kernel_log=("Bluetooth: hci0: Opcode 0x2005 failed: -16",)),
+        "--radio",
+    ),
     ("kernel log", Verdict.UNKNOWN, faulty(RADIO, kernel_log=None), "sudo"),
     ("clock", Verdict.PROBLEM, faulty(SYSTEM, now=86400.0), "time server"),
     ("clock", Verdict.WARNING, faulty(SYSTEM, synchronised=False), "set-ntp"),
@@ -84,6 +117,7 @@ FAULTS = [
     ("store", Verdict.PROBLEM, faulty(STORE, trouble="there is no store", remedy="bzd init"), "bzd init"),
     ("store", Verdict.UNKNOWN, faulty(STORE, denied=True), "sudo"),
     ("recipients", Verdict.WARNING, faulty(STORE, recipients=("1111",)), "second public key"),
+    ("recipients", Verdict.WARNING, faulty(STORE, changes=("it is sealed to 3 public keys",)), "fingerprints"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, mode=0o755), "chmod 0700"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, owner="root"), "chown -R bzd:"),
     ("permissions", Verdict.UNKNOWN, faulty(STORE, mode=None), "sudo"),

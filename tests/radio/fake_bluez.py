@@ -43,6 +43,7 @@ class FakeBluez:
         monitors: patterns by owner.
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
         switched: what the adapter was told by its clients: on or off, in order.
+        hung: calls that were not answered.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
@@ -73,8 +74,9 @@ class FakeBluez:
         self.others = 0
         self.busy = False
         self.switched: list[bool] = []
+        self.hung = 0
         self.powers_up_when_asked = False
-        self._hanging = False
+        self._hanging: bool | str = False
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -113,9 +115,9 @@ class FakeBluez:
         assert reply is not None
         assert reply.message_type is MessageType.METHOD_RETURN, reply.body
 
-    def hang(self, *, hanging: bool = True) -> None:
-        """Answer nothing any more, as a stopped process."""
-        self._hanging = hanging
+    def hang(self, *, hanging: bool = True, method: str = "") -> None:
+        """Answer nothing any more, as a stopped process, or only one method not."""
+        self._hanging = method or hanging
 
     async def power(self, *, on: bool) -> None:
         """Switch the adapter; what is still registered comes back on air by itself when it goes on."""
@@ -222,7 +224,8 @@ class FakeBluez:
             return None
         if message.message_type is not MessageType.METHOD_CALL:
             return None
-        if self._hanging:
+        if self._hanging in {True, message.member}:
+            self.hung += 1
             return True
         if message.interface == _MANAGER:
             devices = {path: {DEVICE: shown} for path, shown in self.devices.items()}

@@ -7,6 +7,7 @@ Called with these seconds, then `badge` and a state directory for the daemon wit
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from bzd import config
@@ -40,7 +41,7 @@ def _badge(state: Path, clock: RightClock) -> None:
         service.Setting(
             state=state,
             load_config=lambda: config.load(None, ["scan.mode=active"]).config,
-            make_radio=make_radio,
+            make_radio=partial(make_radio, state),
             clock=clock,
             runtime=runtime.directory(),
             notifier=Notifier(),

@@ -35,6 +35,24 @@ def test_back_after_bluetoothd_was_killed(system_bus: SystemBus) -> None:
     run(scenario)
 
 
+def test_a_bluetoothd_that_is_stopped_in_the_middle_of_a_rotation(system_bus: SystemBus) -> None:
+    """It is missed at once, and not started again by a scan that would have been next."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed(FakeBluez(legacy=False)) as bed:
+            await until(partial(bed.has_rotated, 1))
+            bed.bluez.hang(method="RegisterAdvertisement")
+            bed.radio.rotate()
+            await until(lambda: bed.bluez.hung)
+            await bed.bluez.stop()
+            await until(lambda: "bluetoothd is not running" in bed.radio.state.troubles.get("radio", ""))
+            await asyncio.sleep(0.5)
+            assert not system_bus.activated.exists()
+
+    run(scenario)
+
+
 def test_a_bluetoothd_that_crashed_is_started(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute; Debian's unit does not restart it, and a badge is left alone."""
     monkeypatch.setattr("bzd.radio.watch.REVIVE_AFTER_S", 1.0)

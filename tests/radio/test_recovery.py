@@ -13,7 +13,7 @@ from bzd.radio.recovery import PATIENT_AFTER_S, QUICK_RETRY_S, SLOW_RETRY_S, Bac
 
 
 def test_retries_come_within_5_seconds_at_first_and_rarely_later() -> None:
-    """For two minutes no wait is longer than 4 s; a day later they are a minute apart; success begins anew."""
+    """For two minutes no wait is longer than 3 s; a day later they are a minute apart; success begins anew."""
     backoff, now, waits = Backoff(), 0.0, []
     while now < 3600:
         backoff.failed(now)

@@ -73,7 +73,7 @@ def test_a_kernel_that_is_busy_is_switched_off_and_on(
 
     async def scenario() -> None:
         async with a_bed(FakeBluez(legacy=legacy)) as bed:
-            await bed.up()
+            await until(partial(bed.has_rotated, 1))
             await bed.bluez.stop()
             await until(lambda: "radio" in bed.radio.state.troubles)
             bed.bluez.busy = True

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import seconds_of
 from tests.e2e.guest.daemon import Daemon
-from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.listening import crowd_data
 from tests.e2e.guest.memory import Holding
 
 CONTROLLERS = ("legacy",)
@@ -65,7 +64,7 @@ async def run(bed: Bed) -> None:
 async def _others(bed: Bed) -> None:
     """Be there, under new IDs again and again."""
     while True:
-        data = proximity_data(os.urandom(18)).hex() + "{:04x}"
+        data = crowd_data()
         await bed.radio("crowd", number=_BADGES, data=data, interval=0.5, dbm=-60, jitter_db=6)
         await asyncio.sleep(_OTHERS_S)
 

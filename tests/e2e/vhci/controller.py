@@ -23,6 +23,10 @@ _SWITCHES = frozenset({0x200A, 0x200C, 0x2039, 0x2042})
 """Commands that begin with 1 to start and 0 to stop: advertising and scanning, 7.8.9, 7.8.11, 7.8.56, 7.8.65."""
 
 
+_ADVERTISING_DATA = frozenset({0x2008, 0x2009})
+"""LE Set Advertising Data and LE Set Scan Response Data: what Linux sends before the address of an advertisement."""
+
+
 class Medium(Protocol):
     """The air, as a controller sees it."""
 
@@ -39,11 +43,14 @@ class Faults:
     Attributes:
         deaf: reports nothing to its host, as if the antenna were gone.
         hung: answers no command, as a crashed firmware does.
+        leaky: takes a random address only for advertising, which makes Linux scan under the public one; BCM43455 is
+            reported to be such (bluez/bluez#2337).
         failing: commands that fail: opcode to status and how often still, None for ever.
     """
 
     deaf: bool = False
     hung: bool = False
+    leaky: bool = False
     failing: dict[int, tuple[Status, int | None]] = field(default_factory=dict)
 
     def strike(self, opcode: int, parameters: bytes) -> None:
@@ -93,6 +100,7 @@ class Controller:
         self.unknown: set[int] = set()
         self.reports = 0
         self._send = send
+        self._before = 0
         self.scanner = Scanner(self, duplicates)
         self.advertiser: Advertiser = ExtendedAdvertiser(self) if extended else LegacyAdvertiser(self)
         self.commands: Commands = {
@@ -122,6 +130,7 @@ class Controller:
         except Refused as refusal:
             self.note("refused", opcode=f"{opcode:#06x}", status=refusal.status.name)
             self._send(wire.command_complete(opcode, refusal.status))
+        self._before = opcode
 
     def _execute(self, opcode: int, parameters: bytes) -> bytes:
         self.faults.strike(opcode, parameters)
@@ -159,7 +168,8 @@ class Controller:
 
     def _set_random_address(self, parameters: bytes) -> bytes:
         """LE Set Random Address, 7.8.4: disallowed while legacy advertising or scanning is enabled."""
-        if self.scanner.enabled or self.advertiser.holds_random_address:
+        for_advertising = not self.extended and self._before in _ADVERTISING_DATA
+        if self.scanner.enabled or self.advertiser.holds_random_address or (self.faults.leaky and not for_advertising):
             raise Refused(Status.COMMAND_DISALLOWED)
         self.random_address = parameters[:6]
         self.note("random_address", address=wire.address_text(self.random_address))

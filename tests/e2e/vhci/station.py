@@ -110,10 +110,15 @@ class Station:
         self._air.controllers[number].faults.failing[opcode] = (Status[status], times)
         return {}
 
+    async def leak(self, number: int) -> dict[str, Any]:
+        """Let a controller refuse random addresses for scanning."""
+        self._air.controllers[number].faults.leaky = True
+        return {}
+
     async def heal(self, number: int) -> dict[str, Any]:
         """Undo all faults of a controller."""
         faults = self._air.controllers[number].faults
-        faults.deaf = faults.hung = False
+        faults.deaf = faults.hung = faults.leaky = False
         faults.failing.clear()
         return {}
 
