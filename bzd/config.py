@@ -15,19 +15,13 @@ from typing import Any
 
 from bzd import board
 from bzd.errors import ConfigError
+from bzd.option import checked, nearest, option
 
 _FILE_BYTES = 32768
 """Largest configuration file that is read, several times all options with comments. Python's TOML parser takes time
 with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
 _TX_POWER = "advertise.tx_power_dbm"
 """The one option whose default is the board's."""
-
-
-def option(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
-) -> Any:
-    """A dataclass field that is an option: its default, what it means with unit and source, its bounds or choices."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +300,26 @@ def load(path: Path | None = None, overrides: Sequence[str] = (), *, model: str 
     if _TX_POWER not in origins and (power := board.tx_power(model)) is not None:
         values.setdefault("advertise", {})["tx_power_dbm"] = power.dbm
         origins[_TX_POWER] = f"default on a {model}: {power.source}"
+    return LoadedConfig(_made(values), origins)
+
+
+def of(values: Mapping[str, Mapping[str, Any]], origin: str) -> Config:
+    """The configuration with these values by section and key, such as `dataclasses.asdict` gives, and defaults.
+
+    Raises:
+        ConfigError: naming the origin, the key and the nearest known key.
+    """
+    return _made(
+        {
+            section: {key: _checked(section, key, value, origin) for key, value in of_section.items()}
+            for section, of_section in values.items()
+        }
+    )
+
+
+def _made(values: Mapping[str, Mapping[str, Any]]) -> Config:
     sections = {entry.name: _section_type(entry.name)(**values.get(entry.name, {})) for entry in fields(Config)}
-    return LoadedConfig(Config(**sections), origins)
+    return Config(**sections)
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -344,42 +356,12 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
 def _section_type(name: str, origin: str = "--set") -> Any:
     known = {entry.name: entry.default_factory for entry in fields(Config)}
     if name not in known:
-        raise ConfigError(f"{origin}: unknown section [{name}]{_nearest(name, known)}")
+        raise ConfigError(f"{origin}: unknown section [{name}]{nearest(name, known)}")
     return known[name]
 
 
 def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     known = {entry.name: entry for entry in fields(_section_type(section, origin))}
     if key not in known:
-        raise ConfigError(f"{origin}: unknown key {section}.{key}{_nearest(key, known)}")
-    entry = known[key]
-    default = entry.default
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if isinstance(default, tuple):
-        return _strings(f"{section}.{key}", value, origin)
-    if type(value) is not type(default):
-        wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
-        raise ConfigError(f"{origin}: {section}.{key} must be {wanted[type(default)]}, not {value!r}")
-    choices = entry.metadata["choices"]
-    if choices and value not in choices:
-        raise ConfigError(f"{origin}: {section}.{key} must be one of {', '.join(choices)}, not {value!r}")
-    low, high = entry.metadata["low"], entry.metadata["high"]
-    if low is not None and not low <= value <= high:
-        raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")
-    return value
-
-
-def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
-    """A list of strings; one string stands for a list of one."""
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
-        raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
-    return tuple(values)
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    import difflib  # noqa: PLC0415  only where a name is wrong
-
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return f"; the nearest is {close[0]}" if close else ""
+        raise ConfigError(f"{origin}: unknown key {section}.{key}{nearest(key, known)}")
+    return checked(known[key], f"{section}.{key}", value, origin)

@@ -41,8 +41,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from bzd import memory
-from bzd.config import Config
+from bzd import config, memory
 from bzd.errors import BusyError, BzdError, InputError
 from bzd.matching.configured import configured
 from bzd.matching.kept import Kept, Taken, open_kept
@@ -121,7 +120,7 @@ def _limit_memory(most: int) -> None:
 
 def _run(request: Mapping[str, Any], progress: Progress | None) -> Iterator[Mapping[str, Any]]:
     state = Path(request["state"])
-    how = replace(configured(_config(request["config"])), processes=1)
+    how = replace(configured(config.of(request["config"], "the daemon")), processes=1)
     identities = layout.load_identities(state)
     with open_kept(state, identities, how, now=request["now"], clock_right=request["clock_right"]) as kept:
         yield _standing(kept)
@@ -139,16 +138,6 @@ def _run(request: Mapping[str, Any], progress: Progress | None) -> Iterator[Mapp
             if said.get("new"):
                 yield _standing(kept)
     yield {"done": True}
-
-
-def _config(values: Mapping[str, Mapping[str, Any]]) -> Config:
-    """What `dataclasses.asdict` and JSON made of a configuration."""
-    plain = Config()
-    sections = {}
-    for name, of in values.items():
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in of.items()}
-        sections[name] = type(getattr(plain, name))(**fields)
-    return Config(**sections)
 
 
 def _file(kept: Kept, path: Path, now: float, progress: Progress | None) -> Mapping[str, Any]:

@@ -195,8 +195,17 @@ class TestWhoSigned:
         with pytest.raises(IdentityError, match="CHANGED"):
             take(send(anna), forged, fingerprints=both)
         take(send(ben))
+        forged = send(ben, name="forged", label="anna", store_id=bytes(16))
         with pytest.raises(IdentityError, match="says that it is of anna, but its signing key is that of ben"):
             take(forged, fingerprints=both)
+
+    def test_a_badge_under_two_labels(self, take: Take, send: Send, anna: Any, ben: Any) -> None:
+        """One that could not open its label when it wrote a file is the same badge still; no other gets either name."""
+        take(send(anna, name="unnamed", label="store 01010101"))
+        assert take(send(anna)).files[0].new
+        for label in ("anna", "store 01010101"):
+            with pytest.raises(IdentityError, match="CHANGED"):
+                take(send(ben, name="other", label=label))
 
     def test_one_that_is_required(self, take: Take, send: Send, anna: Any, ben: Any, folder: Path) -> None:
         """Nothing is taken of who has another."""

@@ -173,3 +173,27 @@ def test_ctrl_c_at_a_question(bzd: Bzd, fill: Fill, contact: Callable[..., Conta
     assert code == 130
     assert "Traceback" not in shown
     assert len(bzd("contacts", "--state", state, "--jsonl").jsonl) == 1
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_a_case_file_asks_for_consent(bzd: Bzd, fill: Fill, tmp_path: Path, answer: str, code: int) -> None:
+    """Only a yes writes it; whom it is for stands in the question, and what they learn above it."""
+    state, out = fill(label="ward"), tmp_path / "x.case"
+    yesterday = time.time() // 86400 * 86400 - 86400
+    with open_appender(state) as appender:
+        appender.add_keys([DailyKey("gaen", bytes(16), yesterday, yesterday + 86400)])
+    assert bzd("keygen", "-o", tmp_path / "ha.key").code == 0
+    words = ["export", "case", "--state", state, "--recipient", tmp_path / "ha.pub", "-o", out]
+    fingerprint = Identity.loads((tmp_path / "ha.key").read_bytes()).fingerprint
+    result, shown = on_terminal(*words, dialogue=[("learns all this? [y/N]", answer)], columns=300)
+    assert (result, out.exists()) == (code, code == 0)
+    assert f"the holder of {fingerprint}" in shown
+    assert "whom ward was near" in shown
+
+
+def test_a_case_file_is_not_written_to_a_terminal(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
+    """Sealed bytes would only wreck it."""
+    assert bzd("keygen", "-o", tmp_path / "ha.key").code == 0
+    words = ["--recipient", tmp_path / "ha.pub", "--yes", "-o", "-"]
+    code, shown = on_terminal("export", "case", "--state", fill(), *words)
+    assert (code, "no text for a terminal" in shown) == (5, True)
