@@ -165,8 +165,8 @@ class Kept:
             keys, revised = (findings.began(of, self._now, tolerance_s) for of in (keys, revised))
         self.matcher.match(keys, revised, progress=progress)
         try:
-            cases = self.matcher.cases()
-            days = findings.grown(self.findings.keys, cases, self._now, oldest if self._clock_right else -inf)
+            cases, dated = self.matcher.cases(), {day for _, day in self.findings.contacts}
+            days = findings.grown(self.findings.keys, cases, self._now, oldest if self._clock_right else -inf, dated)
         except ValueError as error:
             self.load()
             raise InputError(f"{file.name}: {error}", "do not use it; tell whoever publishes it") from error
