@@ -28,7 +28,9 @@ _TX_POWER = "advertise.tx_power_dbm"
 class RadioConfig:
     """`[radio]`: which radio."""
 
-    adapter: str = option("hci0", "the Bluetooth adapter, as bluetoothd names it")
+    adapter: str = option(
+        "hci0", "the Bluetooth adapter, as bluetoothd names it: hci and a number", like="hci[0-9]{1,5}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class MetricsConfig:
 
     textfile: str = option(
         "",
-        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none",
+        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none. "
+        "The service may write to /run/bzd, and elsewhere what `ReadWritePaths=` in `systemctl edit bzd` opens",
     )
     social: bool = option(
         False,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field
 from typing import Any
@@ -10,11 +11,27 @@ from typing import Any
 from bzd.errors import ConfigError
 
 
-def option(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
+def option(  # noqa: PLR0913  what an option may be
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    like: str = "",
 ) -> Any:
-    """A dataclass field that is an option: its default, what it means with unit and source, its bounds or choices."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
+    """A dataclass field that is an option.
+
+    Args:
+        default: its value where nothing else is said, whose type is the option's.
+        doc: what it means, with unit and source.
+        low: least number, None without bounds.
+        high: greatest number.
+        choices: all texts that it may be; any without.
+        like: regular expression that a text has to match as a whole; any without.
+    """
+    metadata = {"doc": doc, "low": low, "high": high, "choices": tuple(choices), "like": like}
+    return field(default=default, metadata=metadata)
 
 
 def checked(entry: Field[Any], name: str, value: Any, origin: str) -> Any:
@@ -40,6 +57,9 @@ def checked(entry: Field[Any], name: str, value: Any, origin: str) -> Any:
     choices = entry.metadata["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{origin}: {name} must be one of {', '.join(choices)}, not {value!r}")
+    like = entry.metadata["like"]
+    if like and not re.fullmatch(like, str(value), re.ASCII):
+        raise ConfigError(f"{origin}: {name} must look like {default!r}, not {value!r}")
     low, high = entry.metadata["low"], entry.metadata["high"]
     if low is not None and not low <= value <= high:
         raise ConfigError(f"{origin}: {name} must be from {low} to {high}, not {value}")

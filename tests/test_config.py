@@ -136,3 +136,11 @@ def test_numbers_that_matching_states_too() -> None:
         PATH_LOSS_1M_DB,
         DEFAULT_RULE,
     )
+
+
+@pytest.mark.parametrize("adapter", ["", "hci", "hci 0", "hci0/../x", "hci0\n", "hci٣", "HCI0", "hci999999"])
+def test_an_adapter_has_a_name_of_adapters(adapter: str) -> None:
+    """It becomes part of a D-Bus path, which takes no other."""
+    with pytest.raises(ConfigError, match=r"radio.adapter must look like 'hci0'"):
+        load(None, [f"radio.adapter={adapter}"])
+    assert load(None, ["radio.adapter=hci12"]).config.radio.adapter == "hci12"

@@ -77,9 +77,18 @@ def run(script: str, shell: dict[str, str], folder: Path) -> str:
 def test_what_testers_type(shell: dict[str, str], tmp_path: Path) -> None:
     """The commands on a recording work, on the recording that `bzd demo` leaves."""
     run(f"bzd demo --keep crowd && cp crowd/{demo_stores.TRACE_NAME} phone.btsnoop", shell, tmp_path)
+    (tmp_path / "tests").symlink_to(Path(__file__).resolve().parent)
     for block in blocks("For testers"):
         assert run(block, shell, tmp_path)
     assert (tmp_path / "contacts.jsonl").read_text().count("bzd.contact/1") > 20
+
+
+def test_the_recording_that_is_quoted(shell: dict[str, str], tmp_path: Path) -> None:
+    """The walk of two badges that comes with the project gives the very contacts that are shown."""
+    (tmp_path / "tests").symlink_to(Path(__file__).resolve().parent)
+    command, _, rest = README.partition("bzd replay tests/traces/")[2].partition("\n```\n\n```\n")
+    shown = run(f"bzd replay tests/traces/{command}", shell | {"TZ": "UTC"}, tmp_path)
+    assert shown == rest.partition("```")[0]
 
 
 def test_what_admins_type(shell: dict[str, str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import click
 from bzd.cli import options, output
 from bzd.cli.identities import load_identity
 from bzd.cli.options import explicit_state, session
+from bzd.clock import rfc3339
 from bzd.errors import IdentityError
 
 if TYPE_CHECKING:  # sqlite3, protobuf and cryptography take 100 ms to load
@@ -81,7 +82,7 @@ def _tell(imported: Imported) -> None:
     state = "not known before: compare it with what `bzd init` printed" if imported.new else "as before"
     output.note(f"{case.label}: signed by {case.fingerprint} ({state})")
     left = f", {imported.left_out} left out that match no imported key" if imported.left_out else ""
-    days = f"{output.rfc3339(case.since)[:10]} to {output.rfc3339(case.until)[:10]}"
+    days = f"{rfc3339(case.since)[:10]} to {rfc3339(case.until)[:10]}"
     output.note(f"{case.label}: {days}, {len(case.keys)} keys, {imported.kept} contacts{left}: {imported.path}")
     if len(imported.file.recipients) > 1:
         output.note(f"{case.label}: the file opens with {' and '.join(imported.file.recipients)}")

@@ -122,6 +122,18 @@ output_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 """`--force`, for commands that write a file with `bzd.cli.files`."""
 
+
+def recipient_options(command: F) -> F:
+    """`--recipient FILE` and `--key-recipient FILE`, passed to the command as `recipients` and `key_recipients`."""
+    for name, text in (
+        ("key-recipient", "Public key whose identity may read the badge's own daily keys; the recipients if none."),
+        ("recipient", "Public key whose identity may read the contacts; the badge itself then keeps none."),
+    ):
+        settings: dict[str, Any] = {"type": PATH, "multiple": True, "metavar": "FILE", "help": f"{text} Repeatable."}
+        command = click.option(f"--{name}", f"{name.replace('-', '_')}s", **settings)(command)
+    return command
+
+
 state_option = _shared(
     "--state",
     attribute="states",

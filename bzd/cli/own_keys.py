@@ -134,7 +134,7 @@ def chosen(stored: Sequence[DailyKey], when: Wanted, state: Path) -> list[DailyK
         days, whole = round((when.today - when.since) / _DAY_S), "" if when.with_today else " of a whole day"
         raise InputError(
             f"{state} holds no own key{whole} among the last {days} days",
-            "keys are made by a badge that is on the air; today's can be exported tomorrow",
+            "keys are made by a badge that is on the air and knows the time; today's can be exported tomorrow",
         )
     if len(names) > 1:
         raise InputError(

@@ -20,12 +20,12 @@ def look(state: Path, adapter: str) -> Trial:
     """Try every way of using an adapter, beside a badge that is paused for it, and keep the verdict.
 
     Args:
-        state: the state directory, which must be there.
+        state: the state directory, with a store.
         adapter: name, for example `hci0`.
 
     Raises:
         RadioError: if this cannot be done: not root, no btmon, no adapter, or one in use.
-        StateError: if there is no state directory.
+        StateError: if there is no store.
         BusyError: if the badge does not answer.
         OutputError: if the verdict cannot be kept.
     """
@@ -33,11 +33,12 @@ def look(state: Path, adapter: str) -> Trial:
 
     from bzd.doctor import quiet, trial  # noqa: PLC0415  needs all of the radio
     from bzd.radio import verdict  # noqa: PLC0415  see above
+    from bzd.store.state import STORE_FILE  # noqa: PLC0415  see above
 
     if os.geteuid() != 0:
         raise RadioError("only root can see what the radio sends", "run it again with sudo")
-    if not state.is_dir():
-        raise StateError(f"there is no state directory {state}, where the verdict is kept")
+    if not (state / STORE_FILE).exists():
+        raise StateError(f"there is no store in {state}, beside which the verdict is kept")
     output.note(f"trying every way of using {adapter}, which takes about a minute; a badge that runs is paused for it")
     with quiet.badge_paused(state):
         found = asyncio.run(trial.run(adapter, time.time()))

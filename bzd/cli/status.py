@@ -145,7 +145,7 @@ def _state(found: dict[str, Any]) -> str:
     if not found["paused"]:
         return "not well, see below" if problems(found) else output.printable(found["words"])
     until = found["paused_until"]
-    return f"paused until {until}" if until else "paused; `bzd resume` puts it back on air"
+    return f"paused until {_local(until)}" if until else "paused; `bzd resume` puts it back on air"
 
 
 def _heard(radio: dict[str, Any]) -> str:
@@ -169,8 +169,15 @@ def _sealed_to(told: dict[str, list[str]]) -> Iterator[str]:
 
 def _clock(clock: dict[str, Any]) -> str:
     if clock["synced"]:
-        return f"right: {clock['now']}"
-    return f"not known to be right ({clock['now']}); contacts are dated once a time server is reached"
+        return f"right: {_local(clock['now'])}"
+    return f"not known to be right ({_local(clock['now'])}); contacts are dated once a time server is reached"
+
+
+def _local(text: str) -> str:
+    """A time of the status, which is RFC 3339, as local time for a sentence."""
+    from datetime import datetime  # noqa: PLC0415  not for --help
+
+    return output.local(datetime.fromisoformat(text).timestamp())
 
 
 def _dropped(counts: dict[str, int]) -> str:

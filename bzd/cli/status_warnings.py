@@ -90,6 +90,7 @@ def _result(matcher: Matcher, label: str, config: Config) -> Result:
     return Result(
         stores=[label],
         files=0,
+        earlier=0,
         counts=matcher.counts,
         rule=of.rule,
         threshold=how.rule.threshold,

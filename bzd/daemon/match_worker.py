@@ -151,8 +151,7 @@ def _file(kept: Kept, path: Path, now: float, progress: Progress | None) -> Mapp
 
 
 def _left_out(taken: Taken) -> Sequence[str]:
-    said = [f"{number} left out: {reason}" for reason, number in sorted(taken.skipped.items())]
-    return said + ([f"{taken.future} left out: of the future"] if taken.future else [])
+    return [f"{number} left out: {reason}" for reason, number in sorted(taken.skipped.items())]
 
 
 def _standing(kept: Kept) -> Mapping[str, Any]:

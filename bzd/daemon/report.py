@@ -7,25 +7,19 @@ No ID, key or address is in any of them. Who is near now is a number and signal 
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from math import isinf
 from pathlib import Path
 from typing import Any
 
 import bzd
+from bzd.clock import rfc3339
 from bzd.daemon.badge import Badge
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.store.state import STORE_FILE
 
 SCHEMA = "bzd.status/1"
 """`schema` of `status.json`."""
-
-
-def rfc3339(seconds: float) -> str:
-    """UTC unix seconds as RFC 3339 UTC with milliseconds and `Z`."""
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
 def status(badge: Badge, keeping: TimeKeeper, state: Path, started: float, config_error: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bzd.clock import BadgeClock
+from bzd.clock import BadgeClock, rfc3339
 from bzd.config import Config
 from bzd.daemon import report, runtime
 from bzd.daemon.badge import Badge, MakeRadio, Surroundings
@@ -262,6 +262,6 @@ class Service:
                 said = runtime.read_status(self._setting.runtime)
             except OSError:
                 said = None
-        today = report.rfc3339(keeping.wall())[:10]
+        today = rfc3339(keeping.wall())[:10]
         if said and str(said.get("updated"))[:10] == today and isinstance(said.get("contacts_today"), int):
             keeper.count_on(keeping.day(), said["contacts_today"])

@@ -23,7 +23,7 @@ SET_RANDOM_ADDRESS = 0x2005
 ADVERTISING_PARAMETERS, ADVERTISING_DATA, ADVERTISING_ENABLE = 0x2006, 0x2008, 0x200A
 SCAN_PARAMETERS, SCAN_ENABLE = 0x200B, 0x200C
 SET_ADDRESS, SET_PARAMETERS, SET_DATA, SETS_ENABLE = 0x2035, 0x2036, 0x2037, 0x2039
-SET_REMOVE, SETS_CLEAR = 0x203C, 0x203D
+SET_REMOVE, SETS_CLEAR, SET_PARAMETERS_V2 = 0x203C, 0x203D, 0x207F
 EXTENDED_SCAN_PARAMETERS, EXTENDED_SCAN_ENABLE = 0x2041, 0x2042
 """Opcodes (7.3.2, 7.4.1 and 7.8)."""
 
@@ -96,6 +96,7 @@ class Airwaves:
             EXTENDED_SCAN_ENABLE: self._scan_switched,
             SET_ADDRESS: self._set_address_set,
             SET_PARAMETERS: self._set_own_type_set,
+            SET_PARAMETERS_V2: self._set_own_type_set,
             SET_DATA: self._set_data_set,
             SETS_ENABLE: self._sets_switched,
             SET_REMOVE: self._set_removed,

@@ -61,7 +61,7 @@ async def recording(adapter: str) -> AsyncIterator[Recording]:
     with ExitStack() as stack:
         process = None
         try:
-            with tempfile.TemporaryDirectory(prefix="bzd-", dir=_memory()) as folder:
+            with tempfile.TemporaryDirectory(prefix="bzd-trial-", dir=_memory()) as folder:
                 path = Path(folder) / "hci"
                 words = ("timeout", str(LONGEST_S), program, "-i", adapter, "-w", str(path))
                 process = await asyncio.create_subprocess_exec(*words, stdin=_QUIET, stdout=_QUIET, stderr=_QUIET)

@@ -11,7 +11,7 @@ from pathlib import Path
 from bzd.clock import Clock
 from bzd.errors import FeedError
 from bzd.feed.address import MAX_INDEX, Address, parse, parse_index
-from bzd.feed.folder import Folder
+from bzd.feed.folder import MAX_FOLDER, Folder
 from bzd.feed.notes import Note
 from bzd.feed.pace import STALL_S, TRANSFER_S, Limit
 from bzd.feed.transfer import Answer, Connection
@@ -28,7 +28,7 @@ _PATIENCE = 5
 """Files of one feed that fail one after the other before the rest is left for next time."""
 
 Progress = Callable[[str, int, int], object]
-"""Told what a file is called, which of its feed it is, from 1, and how many there are."""
+"""Told of a feed which of its files, from 1, is asked for now, and how many there are."""
 
 
 @dataclass(slots=True)
@@ -87,6 +87,7 @@ class Fetching:
         self._terms = terms
         self._progress = progress or (lambda *_: None)
         self._agreed = False
+        self._share = MAX_FOLDER
         self._named: set[str] = set()
         self._result = Fetched()
 
@@ -98,7 +99,9 @@ class Fetching:
             OutputError: if the folder cannot be written.
         """
         self._result, self._named, self._agreed = Fetched(), set(), False
-        for address in dict.fromkeys(map(parse, feeds)):
+        addresses = list(dict.fromkeys(map(parse, feeds)))
+        self._share = MAX_FOLDER // max(len(addresses), 1)
+        for address in addresses:
             connection = Connection(address, self._terms.limit)
             try:
                 self._feed(connection, address)
@@ -119,8 +122,8 @@ class Fetching:
         for number, address in enumerate(archives, 1):
             if time.monotonic() > end:
                 raise FeedError(f"{feed}: {len(archives) - number + 1} files are left for next time: it takes too long")
-            self._folder.require_room()
-            self._progress(str(address), number, len(archives))
+            self._folder.require_room(feed, self._share)
+            self._progress(str(feed), number, len(archives))
             try:
                 self._archive(connection, address)
                 failed = 0
@@ -144,14 +147,17 @@ class Fetching:
 
     def _archive(self, connection: Connection, address: Address) -> None:
         """Fetch one file, if it is new or has changed."""
+        now = self._clock.now()
+        # Not the one that has just begun: the server's clock may be a little behind.
+        midnight = (now - AGREEMENT_S) // DAY_S * DAY_S
         before = self._folder.note(address)
-        known = before.known if before else None
+        known = before.known(midnight) if before else None
         with self._folder.part() as part:
             answer = connection.get(address, part.write, most=MAX_FILE, known=known, exact=self._terms.exact)
-            agreed, now = self._compare_clocks(answer), self._clock.now()
-            as_of = (now - AGREEMENT_S) // DAY_S * DAY_S if agreed else None
+            agreed = self._compare_clocks(answer)
+            as_of = midnight if agreed else None
             if before is not None and (not answer.changed or part.sha256 == before.sha256):
-                self._folder.remember(_confirmed(before, answer, as_of, now))
+                self._folder.confirm(_confirmed(before, answer, as_of, now))
                 return
             note = Note(
                 url=str(address),

@@ -38,11 +38,6 @@ Days = Mapping[int | None, Sequence[MatchedKey]]
 """Keys by UTC day of contacts that they explain, days since 1970-01-01; None for contacts that are kept without one."""
 
 
-def began(keys: Iterable[DiagnosisKey], now: float, tolerance_s: float) -> tuple[DiagnosisKey, ...]:
-    """The keys without those that hold from some time in the future on, which nobody can have used yet."""
-    return tuple(key for key in keys if key.start <= now + tolerance_s)
-
-
 def until(keys: Iterable[DiagnosisKey], tolerance_s: float) -> float:
     """The time after which no contact can begin that is with one of the keys, UTC unix seconds; 0.0 without keys."""
     return max((key.end for key in keys), default=-tolerance_s) + tolerance_s

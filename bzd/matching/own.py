@@ -44,8 +44,10 @@ def _taken_over(key: DailyKey, following: DailyKey | None) -> float:
 def plausible(key: DailyKey) -> bool:
     """Whether a badge can have had such a key; what another machine sent may say anything."""
     protocol = protocols().get(key.protocol)
-    known = protocol is not None and len(key.key) == protocol.key_bytes
-    return known and key.start < key.end <= min(key.start + DAY_S, MAX_TIME)
+    if protocol is None or len(key.key) != protocol.key_bytes:
+        return False
+    whole = key.start % protocol.interval_s == key.end % protocol.interval_s == 0
+    return whole and key.start < key.end <= min(key.start + DAY_S, MAX_TIME)
 
 
 def own_diagnosis_keys(stored: Iterable[DailyKey]) -> list[DiagnosisKey]:

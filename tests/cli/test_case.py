@@ -85,7 +85,9 @@ def test_the_loop(bzd: Bzd, sent: list[Path], opened: list[object], crowd: Crowd
     """From the demo's badges to the graph: each pair of cases that met, both ways, with the minutes that are true."""
     done = bzd("import", "case", *sent, *opened)
     assert (done.code, done.out) == (0, "")
-    rows = list(csv.DictReader(bzd("match", "--graph", *opened).out.splitlines()))
+    shown = bzd("match", "--graph", *opened)
+    assert "tried 3 keys of these badges on" in shown.err
+    rows = list(csv.DictReader(shown.out.splitlines()))
     near = {(row["case"], row["badge"]): float(row["near_minutes"]) * 60 for row in rows}
     for one in ("anna", "ben", "chloe"):
         for other in {"anna", "ben", "chloe"} - {one}:

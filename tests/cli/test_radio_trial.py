@@ -84,9 +84,9 @@ def test_json_has_it_beside_the_checks(bzd: Bzd, fill: Fill, tried: Trial) -> No
 
 @pytest.mark.usefixtures("tried")
 def test_what_it_needs(bzd: Bzd, fill: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state directory to keep the verdict in, and root."""
+    """A store to keep the verdict beside, and root."""
     result = bzd("doctor", "--radio", "--state", tmp_path / "none")
-    assert (result.code, "no state directory" in result.err) == (6, True)
+    assert (result.code, "no store" in result.err) == (6, True)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     result = bzd("doctor", "--radio", "--state", fill())
     assert (result.code, "sudo" in result.err) == (RadioError.exit_code, True)

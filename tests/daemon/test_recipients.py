@@ -31,9 +31,7 @@ def _put(state: Path, key: PublicKey) -> None:
     (state / layout.RECIPIENTS / "new.pub").write_bytes(key.dumps())
 
 
-def test_a_start_with_those_of_init_is_silent(
-    state: Path, identity: Identity, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_start_as_after_init_is_silent(state: Path, identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is logged, and the status names them."""
     told = Recipients(state, dict).told()
     assert caplog.messages == []

@@ -87,6 +87,18 @@ def test_random_address_is_fixed_while_scanning_or_advertising(air: Air) -> None
     asyncio.run(scenario())
 
 
+def test_a_leaky_controller_takes_no_address_for_a_scan(air: Air) -> None:
+    """A legacy one only right after advertising data, an extended one, whose sets have their own, never."""
+    for extended in (False, True):
+        host = Host(air, 0, extended=extended)
+        host.controller.faults.leaky = True
+        assert host.command(0x2005, NRPA)[0] == Status.COMMAND_DISALLOWED
+        data = (0x2037, bytes([0, 3, 1, len(DATA)]) + DATA) if extended else (0x2008, bytes(32))
+        host.command(*data)
+        taken = host.command(0x2005, NRPA)[0] == Status.SUCCESS
+        assert taken is not extended
+
+
 def test_random_address_must_be_there(air: Air) -> None:
     """Neither advertising nor scanning starts under a random address that was never set (7.8.9, 7.8.11)."""
     host = Host(air, 0)

@@ -62,15 +62,6 @@ def test_older_contacts_that_came_later_make_it_due() -> None:
     assert findings.next_look(settled, NOON + HOUR, [(6, day - 2)]) == NOON + 2 * HOUR
 
 
-def test_future_keys_are_not_waited_for(cases: type[Cases]) -> None:
-    """A key that holds from later than an ID can be early on is left out, so that no file waits for ever."""
-    keys = [cases.key(1), cases.key(2, day=1), cases.key(3, day=20)]
-    begun = findings.began(keys, cases.midnight + 86400 - 7200, 7200.0)
-    assert [key.key[-1] for key in begun] == [1, 2]
-    assert findings.until(begun, 7200.0) == cases.midnight + 2 * 86400 + 7200
-    assert findings.until([], 7200.0) == 0.0
-
-
 def test_kept_by_day_and_found_again(cases: type[Cases]) -> None:
     """A key is kept for each day of a contact that it explains, and a matcher that begins with them finds the same."""
     met, twice, never = cases.key(1, days_since_onset=2), cases.key(2), cases.key(3)

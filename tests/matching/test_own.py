@@ -75,6 +75,8 @@ def test_what_went_on_air_is_covered(ends: int) -> None:
         key(0, 2 * DAY_S),
         key(600, 600),
         key(600, 0),
+        key(300, 600),
+        key(0, 900),
         DailyKey("gaen", bytes(15), MIDNIGHT, MIDNIGHT + DAY_S),
         DailyKey("bluezone", bytes(16), MIDNIGHT, MIDNIGHT + DAY_S),
         key(0, protocol="other"),

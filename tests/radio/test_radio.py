@@ -15,8 +15,6 @@ from bzd.config import load
 from bzd.errors import DiskFullError
 from bzd.model import Advertisement, DailyKey
 from bzd.radio.radio import Radio
-from bzd.radio.setup import Setup
-from bzd.radio.verdict import Outcome, Verdict
 
 from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
@@ -205,25 +203,6 @@ def test_the_duty_cycle_pauses_scanning_and_not_advertising(system_bus: SystemBu
                 assert bed.bluez.adverts
                 await until(lambda: bed.bluez.discovering)
             assert bed.radio.state.rotations == 1
-
-    run(scenario)
-
-
-def test_a_leaky_radio_scans_passively_or_not_at_all(system_bus: SystemBus) -> None:
-    """Where an active scan was seen to show the public address, auto is passive and active is refused."""
-    assert system_bus.socket.exists()
-
-    def leaky(setup: Setup) -> Verdict:
-        return Verdict(setup, NOW, {"full": Outcome.LEAKY, "active": Outcome.LEAKY, "passive": Outcome.CLEAN})
-
-    async def scenario() -> None:
-        async with a_bed(judge=leaky) as bed:
-            await bed.up()
-            assert bed.radio.state.mode == "passive"
-            assert not bed.bluez.discovering
-        async with a_bed(None, "scan.mode=active", judge=leaky) as bed:
-            await until(lambda: "an address" in bed.radio.state.troubles.get("scan", ""))
-            assert not bed.bluez.discovering
 
     run(scenario)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bzd.radio.recovery import PATIENT_AFTER_S, SLOW_RETRY_S
 from tests.e2e.guest import bluez
 from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.mgmt import Management
 
 _DOWN_S = 4.0
 """Seconds for which something stays broken."""
@@ -86,6 +87,17 @@ async def _other_discovery(_: Bed) -> None:
     await bluez.run("bluetoothctl", "--timeout", f"{_DOWN_S:.0f}", "scan", "le")
 
 
+async def _in_progress(bed: Bed) -> None:
+    """A discovery that bluetoothd did not start makes it answer InProgress to whoever wants one."""
+    with Management(0) as management:
+        done = [management.power(on=False)]
+        await asyncio.sleep(1)
+        done += [management.power(on=True), management.discover(on=True)]
+        await asyncio.sleep(_DOWN_S)
+        done.append(management.discover(on=False))
+    bed.check("the kernel was kept busy by a discovery past bluetoothd", not any(done), done)
+
+
 def _refused(legacy: int, extended: int, seconds: float = _DOWN_S) -> Callable[[Bed], Awaitable[None]]:
     """The controller refuses a command for a while; a restart of bluetoothd makes the radio need it."""
 
@@ -115,6 +127,7 @@ FAULTS = (
     Fault("adapter unplugged and back", _unplug),
     Fault("radio blocked by rfkill", _rfkill),
     Fault("another program's discovery", _other_discovery),
+    Fault("StartDiscovery answered InProgress", _in_progress),
     Fault("advertising refused for a while", _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE)),
     Fault("scanning refused for a while", _refused(_LEGACY_SCAN, _EXTENDED_SCAN)),
     Fault(

@@ -28,7 +28,7 @@ _NEIGHBOUR = "1A:00:00:00:00:01"
 async def badge(bed: Bed) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
     """A badge that runs on hci0 while the block lasts; gives what asks it for its status."""
     await bed.start(1)
-    await bed.radio("beacon", address=_NEIGHBOUR, data="0201060303aafe", interval=0.2, kind="CONNECTABLE")
+    await bed.radio("beacon", address=_NEIGHBOUR, data="0201060303aafe", interval=0.05, kind="CONNECTABLE")
     shutil.rmtree(_STATE, ignore_errors=True)
     await bluez.run(BZD, "init", "--state", str(_STATE))
     os.environ["RUNTIME_DIRECTORY"] = str(_RUNTIME)
@@ -62,7 +62,7 @@ async def trial(bed: Bed, mode: str) -> tuple[dict[str, str], dict[str, dict[str
         header,
         [each.values() for each in found["radio"]["attempts"]],
     )
-    bed.check("nothing of the recording is left", not [*Path("/run").glob("bzd-*")])
+    bed.check("nothing of the recording is left", not [*Path("/run").glob("bzd-trial-*")])
     kept = (_STATE / VERDICTS_FILE).read_text()
     public = await bluez.adapter_property("hci0", "Address")
     bed.check("the verdict is kept without the address", public is not None and public not in kept, kept[:60])

@@ -21,7 +21,7 @@ _LATER_S = 5400.0
 """Further than an ID that was ahead by an interval may be behind its time (`bzd.radio.rotation`), and within the two
 hours that matching tolerates."""
 _STOP_S = 4.0
-"""2 s are promised; emulated processors are several times slower, and `steady` holds them to it where no other runs."""
+"""2 s are promised, and held in `steady`; here two badges stop at once, on emulated processors."""
 
 
 async def run(bed: Bed) -> None:

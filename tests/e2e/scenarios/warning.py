@@ -41,7 +41,8 @@ async def run(bed: Bed) -> None:
         wall.serve(_MORNING)
         _prepare(authority)
         await _meet(bed)
-        await bluez.run(BZD, "install-service", "--now")
+        await bluez.run(BZD, "install-service")
+        await bluez.run("systemctl", "start", "bzd-warn.path", UNIT)
         try:
             await _heard(bed)
             await _warn(bed, authority)
