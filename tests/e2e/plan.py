@@ -2,9 +2,10 @@
 """The scenarios: which there are, what each one proves, and with which kind of controller it runs.
 
 A scenario is a module of `tests.e2e.scenarios`. The first line of its docstring says what it proves; it defines
-`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK`, `BY_NAME` (it runs only where it is
-named, since it makes what is kept) and `LIMIT_S`. If it also defines `async def after_cut(bed)`, it has a guest of its own with a disk at /var/lib/bzd that is kept: when `run` calls
-`bed.cut()` the guest loses its power, is booted again, and runs `after_cut`.
+`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK`, `LIMIT_S` and `BY_NAME` (it runs only
+where it is named, since it makes what is kept). If it also defines `async def after_cut(bed)`, it has a guest of its
+own with a disk at /var/lib/bzd that is kept: when `run` calls `bed.cut()` the guest loses its power, is booted again,
+and runs `after_cut`.
 
 Modules are read, not imported, so that the host needs nothing that a scenario needs.
 """
