@@ -33,4 +33,6 @@ What a server learns
 
     What no badge that keeps files can hide: which it has. A server that answers each badge differently, file by file,
     can know one again by that.
+
+What is not done: no proxy is asked, whatever the environment says; a file that was cut off begins anew.
 """
