@@ -28,6 +28,12 @@ _TIMEX_BYTES = 512
 """More than sizeof(struct timex), 208 on 64-bit Linux (adjtimex(2))."""
 
 
+def rfc3339(seconds: float) -> str:
+    """UTC unix seconds as RFC 3339 UTC with milliseconds and `Z`."""
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
+
+
 class Clock(Protocol):
     """Tells UTC unix seconds."""
 

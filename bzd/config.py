@@ -7,40 +7,21 @@ quote them. An unknown section or key is an error that names the nearest known o
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bzd import board
 from bzd.errors import ConfigError
+from bzd.option import checked, nearest, option
 
 _FILE_BYTES = 32768
 """Largest configuration file that is read, several times all options with comments. Python's TOML parser takes time
 with the square of the length of a dotted key: some 0.5 s for this, minutes for megabytes."""
-
-
-def option(  # noqa: PLR0913  what an option may be
-    default: Any,
-    doc: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: Sequence[str] = (),
-    like: str = "",
-) -> Any:
-    """A dataclass field that is an option.
-
-    Args:
-        default: its value where nothing else is said, whose type is the option's.
-        doc: what it means, with unit and source.
-        low: least number, None without bounds.
-        high: greatest number.
-        choices: all texts that it may be; any without.
-        like: regular expression that a text has to match as a whole; any without.
-    """
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices, "like": like})
+_TX_POWER = "advertise.tx_power_dbm"
+"""The one option whose default is the board's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +64,10 @@ class AdvertiseConfig:
 
     protocol: str = option("gaen", "the protocol of the rolling IDs", choices=("gaen", "bluezone"))
     tx_power_dbm: int = option(
-        10,
+        board.FITTED_DBM,
         "radiated power at which others are told that the badge sends (GAEN's metadata). What they hear at 1 m "
-        "(ranging.rssi_1m_dbm, -50 for a Pi) plus match.path_loss_1m_db, 60; calibrate it for the board and its case",
+        "(ranging.rssi_1m_dbm, -50 for a Pi 3) plus match.path_loss_1m_db, 60; by default that of the board, as "
+        "far as known; calibrate it for the board in its case",
         low=-127,
         high=127,
     )
@@ -187,7 +169,8 @@ class MetricsConfig:
 
     textfile: str = option(
         "",
-        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none",
+        "file that the daemon writes for Prometheus's node exporter (its name must end in .prom); empty writes none. "
+        "The service may write to /run/bzd, and elsewhere what `ReadWritePaths=` in `systemctl edit bzd` opens",
     )
     social: bool = option(
         False,
@@ -243,6 +226,11 @@ class MatchConfig:
         "", "CSV of device models with their RSSI corrections (`pydoc bzd.matching.calibration`); empty for none"
     )
     model: str = option("", "model of the badge in that CSV; its correction is added to rssi_correction_db")
+    feed_folder: str = option(
+        "/var/lib/bzd-feed",
+        "folder that key files are fetched into (`bzd-feed.service`); a badge with an identity of its own matches what "
+        "comes there and warns. Empty: it does not look",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +263,7 @@ class LoadedConfig:
 
     Attributes:
         config: the values.
-        origins: `section.key` to the file or flag that set it; absent for defaults.
+        origins: `section.key` to the file, flag or board that set it; absent for other defaults.
     """
 
     config: Config
@@ -291,12 +279,13 @@ class LoadedConfig:
                 yield Setting(name, getattr(values, entry.name), origin, entry.metadata["doc"])
 
 
-def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfig:
+def load(path: Path | None = None, overrides: Sequence[str] = (), *, model: str = "") -> LoadedConfig:
     """Read the configuration.
 
     Args:
         path: a TOML file, or None for the defaults.
         overrides: `section.key=value`, where value is TOML or else taken as a string; they win over the file.
+        model: the board's name, on which some defaults depend; empty for any other machine.
 
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
@@ -311,8 +300,29 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> LoadedConfi
         section, key, value = _parse_override(override)
         values.setdefault(section, {})[key] = _checked(section, key, value, "--set")
         origins[f"{section}.{key}"] = "--set"
+    if _TX_POWER not in origins and (power := board.tx_power(model)) is not None:
+        values.setdefault("advertise", {})["tx_power_dbm"] = power.dbm
+        origins[_TX_POWER] = f"default on a {model}: {power.source}"
+    return LoadedConfig(_made(values), origins)
+
+
+def of(values: Mapping[str, Mapping[str, Any]], origin: str) -> Config:
+    """The configuration with these values by section and key, such as `dataclasses.asdict` gives, and defaults.
+
+    Raises:
+        ConfigError: naming the origin, the key and the nearest known key.
+    """
+    return _made(
+        {
+            section: {key: _checked(section, key, value, origin) for key, value in of_section.items()}
+            for section, of_section in values.items()
+        }
+    )
+
+
+def _made(values: Mapping[str, Mapping[str, Any]]) -> Config:
     sections = {entry.name: _section_type(entry.name)(**values.get(entry.name, {})) for entry in fields(Config)}
-    return LoadedConfig(Config(**sections), origins)
+    return Config(**sections)
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -349,45 +359,12 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
 def _section_type(name: str, origin: str = "--set") -> Any:
     known = {entry.name: entry.default_factory for entry in fields(Config)}
     if name not in known:
-        raise ConfigError(f"{origin}: unknown section [{name}]{_nearest(name, known)}")
+        raise ConfigError(f"{origin}: unknown section [{name}]{nearest(name, known)}")
     return known[name]
 
 
 def _checked(section: str, key: str, value: Any, origin: str) -> Any:
     known = {entry.name: entry for entry in fields(_section_type(section, origin))}
     if key not in known:
-        raise ConfigError(f"{origin}: unknown key {section}.{key}{_nearest(key, known)}")
-    entry = known[key]
-    default = entry.default
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if isinstance(default, tuple):
-        return _strings(f"{section}.{key}", value, origin)
-    if type(value) is not type(default):
-        wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
-        raise ConfigError(f"{origin}: {section}.{key} must be {wanted[type(default)]}, not {value!r}")
-    choices = entry.metadata["choices"]
-    if choices and value not in choices:
-        raise ConfigError(f"{origin}: {section}.{key} must be one of {', '.join(choices)}, not {value!r}")
-    like = entry.metadata["like"]
-    if like and not re.fullmatch(like, str(value), re.ASCII):
-        raise ConfigError(f"{origin}: {section}.{key} must look like {default!r}, not {value!r}")
-    low, high = entry.metadata["low"], entry.metadata["high"]
-    if low is not None and not low <= value <= high:
-        raise ConfigError(f"{origin}: {section}.{key} must be from {low} to {high}, not {value}")
-    return value
-
-
-def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
-    """A list of strings; one string stands for a list of one."""
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
-        raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
-    return tuple(values)
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    import difflib  # noqa: PLC0415  only where a name is wrong
-
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return f"; the nearest is {close[0]}" if close else ""
+        raise ConfigError(f"{origin}: unknown key {section}.{key}{nearest(key, known)}")
+    return checked(known[key], f"{section}.{key}", value, origin)

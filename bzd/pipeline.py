@@ -121,13 +121,14 @@ class Pipeline:
         else:
             self.counts.own += 1
 
-    def redate(self, shift_ms: int, *, synced: bool) -> None:
+    def redate(self, shift_ms: int, *, synced: bool) -> list[Contact]:
         """The clock that dated the advertisements so far was wrong by so many milliseconds; see `Tracker.redate`."""
-        self.tracker.redate(shift_ms, synced=synced)
+        closed = self.tracker.redate(shift_ms, synced=synced)
         counts = self.counts
         counts.first, counts.last = (
             None if time is None else time + shift_ms / 1000 for time in (counts.first, counts.last)
         )
+        return closed
 
     def finish(self) -> list[Contact]:
         """Close whatever is still open; nothing may be fed afterwards."""

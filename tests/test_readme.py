@@ -77,9 +77,18 @@ def run(script: str, shell: dict[str, str], folder: Path) -> str:
 def test_what_testers_type(shell: dict[str, str], tmp_path: Path) -> None:
     """The commands on a recording work, on the recording that `bzd demo` leaves."""
     run(f"bzd demo --keep crowd && cp crowd/{demo_stores.TRACE_NAME} phone.btsnoop", shell, tmp_path)
+    (tmp_path / "tests").symlink_to(Path(__file__).resolve().parent)
     for block in blocks("For testers"):
         assert run(block, shell, tmp_path)
     assert (tmp_path / "contacts.jsonl").read_text().count("bzd.contact/1") > 20
+
+
+def test_the_recording_that_is_quoted(shell: dict[str, str], tmp_path: Path) -> None:
+    """The walk of two badges that comes with the project gives the very contacts that are shown."""
+    (tmp_path / "tests").symlink_to(Path(__file__).resolve().parent)
+    command, _, rest = README.partition("bzd replay tests/traces/")[2].partition("\n```\n\n```\n")
+    shown = run(f"bzd replay tests/traces/{command}", shell | {"TZ": "UTC"}, tmp_path)
+    assert shown == rest.partition("```")[0]
 
 
 def test_what_admins_type(shell: dict[str, str], tmp_path: Path) -> None:
@@ -101,13 +110,9 @@ def test_what_admins_type(shell: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_what_health_officers_type(shell: dict[str, str], tmp_path: Path) -> None:
-    """From a case to a warning on the demo's badges, with the sentence that is quoted, but for its date.
-
-    The one thing that is added is --no-embargo: the demo is of yesterday, whose keys are held back until two o'clock.
-    """
-    keygen, export, publish, match = blocks("For health officers")
-    run("bzd demo --keep crowd && " + keygen + export, shell, tmp_path)
-    run(publish.replace("bzd publish ", "bzd publish --no-embargo "), shell, tmp_path)
+    """From a case to a warning on the demo's badges, with the sentence that is quoted, but for its date."""
+    keygen, export, publish, match, case = blocks("For health officers")
+    run("bzd demo --keep crowd && " + keygen + export + publish, shell, tmp_path)
     quoted = README.partition("\n```\nOn ")[2].partition("\n```")[0]
     # Each day has another hour; only its numbers differ, and its column widths.
     said, meant = (
@@ -116,6 +121,8 @@ def test_what_health_officers_type(shell: dict[str, str], tmp_path: Path) -> Non
     month = 2
     assert [*said[:month], *said[month + 1 :]] == [*meant[:month], *meant[month + 1 :]]
     assert (tmp_path / "who-met-whom.csv").read_text().startswith("case,badge,day,minutes,near_minutes,risk\n")
+    graph = run(case, shell, tmp_path).splitlines()
+    assert [line.split(",")[:2] for line in graph] == [["case", "badge"], ["anna", "ben"], ["ben", "anna"]]
 
 
 def test_a_badge_that_is_off_is_named(shell: dict[str, str], tmp_path: Path) -> None:

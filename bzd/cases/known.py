@@ -74,7 +74,7 @@ class KnownBadges:
 
         Raises:
             IdentityError: if it has none of the fingerprints required, its label or store is known by another, or its
-                key by another label or store.
+                key by another store.
         """
         if required and badge.fingerprint not in required:
             raise IdentityError(f"{name} is signed by {badge.fingerprint}, not by the key you named", _ASK)
@@ -85,8 +85,8 @@ class KnownBadges:
         return is_new
 
     def _take(self, badge: Known, name: str, *, trusted: bool) -> None:
-        others = [known for known in self._known if known.fingerprint == badge.fingerprint or _same(badge, known)]
-        # Even a fingerprint that the user named says one name for one store, and a name is not given twice at once.
+        others = [known for known in self._known if _contradicts(badge, known)]
+        # Even a fingerprint that the user named is of one store, and a name is not given twice at once.
         if others and (not trusted or others[0].fingerprint == badge.fingerprint or others[0] in self._admitted):
             raise _changed(badge, others[0], name)
         self._known = [known for known in self._known if known not in others] + [badge]
@@ -116,12 +116,17 @@ def _changed(badge: Known, other: Known, name: str) -> IdentityError:
         said = f"{name} says that it is of {badge.label}, but its signing key is that of {other.label}"
         return IdentityError(said, "one of the two badges does not say who it is: ask for both again")
     said = f"{name} is signed by {badge.fingerprint}, those of {other.label} before by {other.fingerprint}"
-    hint = "somebody else may have made this file, or the badge was set up anew: " + _ASK
+    hint = "somebody else made this file, the badge was set up anew, or two badges have one label: " + _ASK
     return IdentityError(f"THE SIGNING KEY OF {other.label} HAS CHANGED: {said}", hint)
 
 
-def _same(one: Known, other: Known) -> bool:
-    return one.label == other.label or one.store == other.store
+def _contradicts(one: Known, other: Known) -> bool:
+    """Whether not both can be true: a store has one signing key, a key is of one store, and a label of one badge.
+
+    One badge may have two labels: whoever cannot open its own gives it another (`bzd.store.reader.Reader.label`).
+    """
+    same_store = one.store == other.store
+    return same_store != (one.fingerprint == other.fingerprint) or (one.label == other.label and not same_store)
 
 
 def _read(path: Path) -> list[Known]:

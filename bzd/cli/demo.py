@@ -18,6 +18,8 @@ from bzd.radio.crowd import Crowd, Member, office_hour
 _DAY_S = 86400
 _START_S = 11.5 * 3600
 """The hour begins at 11:30 UTC, so that it holds a lunch and lies within one UTC day."""
+_EMBARGO_S = 7200
+"""For so long after their day keys are held back (`bzd.matching.publishing.EMBARGO_S`, which takes 30 ms to load)."""
 
 
 @click.command(epilog=options.examples("bzd demo", "bzd demo --keep crowd && bzd contacts --state crowd/you"))
@@ -34,13 +36,13 @@ _START_S = 11.5 * 3600
 def demo(ctx: click.Context, keep_in: Path | None, seed: int) -> None:
     """Simulate a crowd around this badge and show its contacts.
 
-    No radio and no files are needed: eight people with badges spend a simulated hour of yesterday in an office. What
-    your badge hears is turned into contacts, sealed into a store, and read back. The same seed on the same day gives
-    the same contacts.
+    No radio and no files are needed: eight people with badges spend a simulated hour of yesterday in an office (until
+    02:00 UTC of the day before, whose keys may be published then). What your badge hears is turned into contacts,
+    sealed into a store, and read back. The same seed on the same day gives the same contacts.
     """
     config = options.load_config(ctx).config
     now = options.session(ctx).clock.now()
-    crowd = office_hour(now // _DAY_S * _DAY_S - _DAY_S + _START_S, seed)
+    crowd = office_hour(_last_free_day(now) + _START_S, seed)
     you = crowd.members[0]
     if keep_in is not None:
         contacts, counts = demo_stores.keep(crowd, config, keep_in, now)
@@ -53,6 +55,11 @@ def demo(ctx: click.Context, keep_in: Path | None, seed: int) -> None:
     contact_table.show((you.name, contact) for contact in contacts)
     _compare(crowd, contacts, config.ranging.near_m)
     _suggest(keep_in)
+
+
+def _last_free_day(now: float) -> float:
+    """When the last day began whose keys may be published, so that all of the loop can be tried at any hour."""
+    return (now - _EMBARGO_S) // _DAY_S * _DAY_S - _DAY_S
 
 
 def _introduce(crowd: Crowd, seed: int, result: str) -> None:

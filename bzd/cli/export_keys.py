@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,8 @@ def _written(keys: Sequence[DailyKey], report_type: str, onset: date | None, sta
 
     kind = ReportType[report_type.upper()]
     try:
-        said: tuple[DiagnosisKey, ...] = tuple(diagnosis_key(key, report_type=kind, onset=onset) for key in keys)
+        in_order = sorted(keys, key=attrgetter("start"))
+        said: tuple[DiagnosisKey, ...] = tuple(diagnosis_key(key, report_type=kind, onset=onset) for key in in_order)
         if keys[0].protocol == "bluezone":
             return write_case_message(said)
         return write_key_file(KeyFile(said, start=min(key.start for key in keys), end=max(key.end for key in keys)))

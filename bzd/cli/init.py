@@ -28,22 +28,7 @@ if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
         "bzd init --recipient admin.pub --recipient deputy.pub --label ward3-07",
     )
 )
-@click.option(
-    "--recipient",
-    "recipients",
-    type=options.PATH,
-    multiple=True,
-    metavar="FILE",
-    help="Public key whose identity may read the contacts. Repeatable, and advised.",
-)
-@click.option(
-    "--key-recipient",
-    "key_recipients",
-    type=options.PATH,
-    multiple=True,
-    metavar="FILE",
-    help="Public key whose identity may read the badge's own daily keys; the recipients if not given. Repeatable.",
-)
+@options.recipient_options
 @click.option("--label", metavar="TEXT", help="Name of this badge, sealed in; the host name if not given.")
 @options.state_option
 @options.passphrase_option

@@ -26,22 +26,7 @@ if TYPE_CHECKING:  # the store's keys take 60 ms to load
         "sudo bzd install-service --uninstall",
     ),
 )
-@click.option(
-    "--recipient",
-    "recipients",
-    type=options.PATH,
-    multiple=True,
-    metavar="FILE",
-    help="Seal the store, when it is made, to this public key and keep no identity here. Repeatable.",
-)
-@click.option(
-    "--key-recipient",
-    "key_recipients",
-    type=options.PATH,
-    multiple=True,
-    metavar="FILE",
-    help="Seal the badge's own daily keys to this one instead. Repeatable.",
-)
+@options.recipient_options
 @click.option("--experimental", is_flag=True, help="Have bluetoothd offer what the full scan mode needs.")
 @click.option("--now", is_flag=True, help="Start it at once, and with it make the store; not before imaging a card.")
 @click.option(
@@ -122,6 +107,8 @@ def _tell_next(installation: Installation, *, now: bool, experimental: bool) -> 
         output.note("the badge runs; `bzd status` shows how it is, `bzd doctor` what could be better")
         return
     output.note("the badge starts at the next boot, or now with `systemctl restart bzd`")
+    if installation.has_feed:
+        output.note("the feeds of match.feed are fetched from then on: bzd-feed.timer")
     if experimental and installation.system.running:
         output.hint("`systemctl restart bluetooth` makes bluetoothd offer its experimental interfaces")
     if not installation.has_store:

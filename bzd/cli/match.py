@@ -3,22 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import match_batches, match_files, match_progress, options, reading
+from bzd.cli import match_feed, match_files, options
 from bzd.cli.match_files import Source
-from bzd.cli.reading import Reading, Selection
 from bzd.config import Config
-from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
-    from bzd.cli.match_result import Result
-    from bzd.matching.matcher import Matcher
-    from bzd.matching.signing import VerifyKey
+    from bzd.cli.match_run import Wanted
+    from bzd.matching.risk import Risk
 
 HIGH, LOW = 10, 11
 """Exit codes of `--exit-code`, reserved for that (`bzd.errors`)."""
@@ -30,6 +26,7 @@ HIGH, LOW = 10, 11
         "bzd match keys/ --verify-key ha.pub --state ward3-01.bzd --state ward3-02.bzd --identity admin.key --json",
         "bzd match --list today.zip --verify-key ha.pub",
         "bzd match --graph --state cases --identity ha-store.key",
+        "bzd match --feed https://keys.example.org/index.txt --verify-key ha.pub",
     )
 )
 @click.argument("inputs", nargs=-1, type=options.PATH, metavar="[FILE|FOLDER]...")
@@ -42,6 +39,11 @@ HIGH, LOW = 10, 11
     "--bluezone", type=options.PATH, multiple=True, metavar="FILE",
     help="Bluezone's case message (JSON; never signed). Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--feed", "feeds", multiple=True, metavar="URL",
+    help="Fetch key files: a .zip, or an index of them. Without any FILE, else those of match.feed. Repeatable.",
+)  # fmt: skip
+@click.option("--download", type=options.PATH, metavar="DIR", help="Only fetch the feeds, into DIR; no store.")
 @click.option("--list", "listing", is_flag=True, help="Show what is in the files and whether they verify; no store.")
 @click.option("--rule", metavar="NAME|FILE", help="When a day's risk is high; else match.rule.")
 @click.option("--exit-code", is_flag=True, help=f"Exit with {HIGH} for high risk, {LOW} for low, 0 for no encounter.")
@@ -61,6 +63,8 @@ def match(  # noqa: PLR0913  one argument an option
     verify: tuple[str, ...],
     allow_unsigned: bool,
     bluezone: tuple[Path, ...],
+    feeds: tuple[str, ...],
+    download: Path | None,
     listing: bool,
     rule: str | None,
     exit_code: bool,
@@ -68,113 +72,79 @@ def match(  # noqa: PLR0913  one argument an option
 ) -> None:
     """Find out from published keys who was near a case, when, how close and for how long.
 
-    FILE is a key file as health authorities publish it; a FOLDER stands for its .zip and .bin files. Nothing is
-    written and nothing leaves this machine. The rules are near (15 minutes within 2 m in a day), narrow-v1,
+    FILE is a key file as health authorities publish it; a FOLDER stands for its .zip and .bin files. Without --feed
+    nothing is written and nothing leaves this machine. The rules are near (15 minutes within 2 m in a day), narrow-v1,
     narrow-v2, wide, swisscovid, cwa, or a TOML file. IDs are not authenticated: somebody who relays them makes
     encounters that were none.
     """
     config = options.load_config(ctx).config
-    if not inputs and not bluezone and form != "graph":
-        raise click.UsageError("name the key files to match, or a folder of them", ctx)
+    feeds = feeds or (() if inputs or bluezone or form == "graph" else config.match.feed)
+    if download is not None:
+        if inputs or bluezone or listing or form or exit_code:
+            raise click.UsageError("--download only fetches: it takes --feed, and nothing to match", ctx)
+        match_feed.download(ctx, feeds, download, config)
+        return
+    if not inputs and not bluezone and not feeds and form != "graph":
+        raise click.UsageError("name the key files to match, a folder of them, or a --feed", ctx)
     if form == "graph" and listing:
         raise click.UsageError("--graph and --list exclude each other", ctx)
-    sources = match_files.named(inputs, bluezone)
-    trusted, now = match_files.trusted(verify or config.match.verify_keys), options.session(ctx).clock.now()
-    if listing:
-        from bzd.cli import match_list  # noqa: PLC0415  see above
+    named = match_files.named(inputs, bluezone)
+    trusted = match_files.trusted(verify or config.match.verify_keys)
+    if feeds and not allow_unsigned and not listing:
+        match_files.require_trust(trusted)
+    with match_feed.fetched(ctx, feeds, config, stores=not listing) as fetched:
+        if listing:
+            from bzd.cli import match_list  # noqa: PLC0415  see above
 
-        match_list.show(sources, trusted, now, form)
-        return
-    files = _Files(sources, trusted, now, allow_unsigned=allow_unsigned)
-    result = _run(ctx, files, config, rule, form)
-    files.reading.require_all()
+            match_list.show(
+                [*named, *map(Source, fetched.files if fetched else ())],
+                trusted,
+                options.session(ctx).clock.now(),
+                form,
+            )
+            return
+        from bzd.cli.match_run import Wanted  # noqa: PLC0415  see above
+
+        risk = _run(ctx, Wanted(named, fetched, trusted, allow_unsigned), config, rule, form)
     if exit_code:
-        ctx.exit((0, LOW, HIGH)[result.risk])
+        ctx.exit((0, LOW, HIGH)[risk])
 
 
-class _Files:
-    """The key files of this command line, tried one after the other."""
-
-    def __init__(
-        self, sources: Sequence[Source], trusted: Sequence[VerifyKey], now: float, *, allow_unsigned: bool
-    ) -> None:
-        self.named = len(sources)
-        self.reading = match_files.Reading(
-            sources, lambda source: match_files.read(source, trusted, now, allow_unsigned=allow_unsigned)
-        )
-
-    def feed(self, matcher: Matcher) -> None:
-        """Try all keys; the same file under two names counts once.
-
-        Raises:
-            InputError: if none of the files could be read.
-        """
-        seen: set[bytes] = set()
-        batches = match_batches.Batches()
-        with match_progress.shown() as start:
-            for file in self.reading:
-                if file.sha256 not in seen:
-                    seen.add(file.sha256)
-                    batches.add(file)
-                    match_files.tell_skipped(file)
-                    told = start(file.name, len(file.keys) + len(file.revised))
-                    matcher.match(file.keys, file.revised, progress=told)
-                del file  # the next one is read now, and both would be in memory
-        self.reading.require_some()
-        batches.tell_missing()
-
-
-def _run(ctx: click.Context, files: _Files, config: Config, rule_name: str | None, form: str | None) -> Result:
-    """Match, and show what was found in the form asked for."""
-    from bzd.cli import match_data, match_graph, match_owners, match_text  # noqa: PLC0415  see above
+def _run(ctx: click.Context, wanted: Wanted, config: Config, rule_name: str | None, form: str | None) -> Risk:
+    """Match, and show what was found in the form asked for; gives the highest risk."""
+    from bzd.cli import match_data, match_graph, match_run, match_text  # noqa: PLC0415  see above
     from bzd.cli.match_result import Result  # noqa: PLC0415  see above
     from bzd.matching.configured import configured_joining  # noqa: PLC0415  see above
     from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
-    from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
     from bzd.matching.rules import assess, daily_summaries, load_rule  # noqa: PLC0415  see above
 
     name, of = rule_name or config.match.rule, config.match
     rule, joining = load_rule(name), configured_joining(config)
-    with reading.open_stores(ctx) as stores:
-        heard = _by_label(stores)
-        owned = match_owners.owners(stores) if form == "graph" else None
-        stores.warn()
-    matcher = Matcher(heard, tolerance_s=of.tolerance_s)
-    if owned is not None and not files.named:
-        matcher.match(owned.keys)
-    files.feed(matcher)
-    found = encounters(matcher.hits(), joining)
+    state = match_feed.keeping(ctx, wanted) if form != "graph" else None
+    if wanted.fetched is None or state is None:
+        tried = match_run.try_anew(ctx, wanted, config, graph=form == "graph")
+    else:
+        tried = match_run.try_kept(ctx, state, wanted, wanted.fetched, config)
+    found = encounters(tried.matcher.hits(), joining)
     result = Result(
-        stores=list(heard),
-        files=files.reading.done,
-        counts=matcher.counts,
+        stores=tried.stores,
+        files=tried.files,
+        earlier=tried.earlier,
+        counts=tried.matcher.counts,
         rule=name,
         threshold=rule.threshold,
         near_m=config.ranging.near_m,
         tolerance_s=of.tolerance_s,
         assessed=assess(found, rule, day_offset_s=of.day_offset_s),
         days=daily_summaries(found, rule, day_offset_s=of.day_offset_s),
-        withdrawn=encounters(matcher.withdrawn(), joining),
+        withdrawn=encounters(tried.matcher.withdrawn(), joining),
     )
-    if owned is not None:
-        match_graph.write(result, owned.labels, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
+    if form == "graph":
+        match_graph.write(result, tried.owned, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
     elif form:
         match_data.write(form, result)
     else:
         match_text.show(result, of.day_offset_s)
-        return result
     match_text.tell(result)
-    return result
-
-
-def _by_label(stores: Reading) -> dict[str, list[Contact]]:
-    """The contacts of each store. Labels that stand for two badges are told apart: their days must not be added up."""
-    labels = {reader.store_id: reader.label for reader in stores.readers}
-    names = list(labels.values())
-    for reader in stores.readers:
-        if names.count(labels[reader.store_id]) > 1:
-            reader.label = f"{labels[reader.store_id]} ({reader.store_id.hex()[:8]})"
-    heard: dict[str, list[Contact]] = {reader.label: [] for reader in stores.readers}
-    for label, contact in stores.contacts(Selection()):
-        heard[label].append(contact)
-    return heard
+    tried.require_all()
+    return result.risk

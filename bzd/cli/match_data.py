@@ -29,6 +29,7 @@ from typing import Any
 
 from bzd.cli import output
 from bzd.cli.match_result import Result
+from bzd.clock import rfc3339
 from bzd.matching.encounters import Encounter
 from bzd.matching.rules import Assessed, DaySummary
 
@@ -61,6 +62,7 @@ def _whole(result: Result) -> dict[str, Any]:
         "withdrawn": [_plain(of) for of in result.withdrawn],
         "counts": {
             "files": result.files,
+            "earlier_files": result.earlier,
             "keys": counts.keys,
             "contacts": counts.contacts,
             "undated": counts.undated,
@@ -78,8 +80,8 @@ def encounter(item: Assessed) -> dict[str, Any]:
 
 def _plain(found: Encounter) -> dict[str, Any]:
     return {
-        "start": output.rfc3339(found.start),
-        "end": output.rfc3339(found.end),
+        "start": rfc3339(found.start),
+        "end": rfc3339(found.end),
         "duration_s": found.duration_s,
         "near_s": found.near_s,
         "contacts": found.contacts,

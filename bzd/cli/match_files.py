@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -50,8 +50,9 @@ def _files(path: Path) -> list[Path]:
         names = sorted(os.listdir(path))  # noqa: PTH208  only names are wanted
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    # Hidden ones are those that a download has not finished.
-    found = [path / name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+    # Hidden ones are those that a download has not finished; what is no file (a pipe) would be waited for.
+    plain = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+    found = [path / name for name in plain if os.path.isfile(path / name)]  # noqa: PTH113  as above
     if not found:
         raise InputError(f"there are no key files in {path}", f"their names end in {' or '.join(SUFFIXES)}")
     return found
@@ -68,6 +69,18 @@ def trusted(texts: Iterable[str]) -> list[VerifyKey]:
     return [parse_verify_key(text) for text in texts]
 
 
+def require_trust(keys: Sequence[VerifyKey]) -> None:
+    """Refuse before anything is fetched what could not be verified afterwards.
+
+    Raises:
+        InputError: if there is no key.
+    """
+    from bzd.matching.keyfile import UNSIGNED_HINT  # noqa: PLC0415  see above
+
+    if not keys:
+        raise InputError("what a feed gives could not be verified: no key to verify it with", UNSIGNED_HINT)
+
+
 def read(source: Source, keys: Sequence[VerifyKey], now: float, *, allow_unsigned: bool) -> KeyFile:
     """Read and verify a file; a case message of Bluezone has no signature. Keys that begin after `now` are left out.
 
@@ -82,10 +95,10 @@ def read(source: Source, keys: Sequence[VerifyKey], now: float, *, allow_unsigne
     return read_key_file(source.path, keys, allow_unsigned=allow_unsigned).begun(now)
 
 
-def tell_skipped(file: KeyFile) -> None:
-    """Say what a file holds that was left out, and why."""
-    for reason, number in sorted(file.skipped.items()):
-        output.warning(f"{file.name}: {number:,} left out: {reason}")
+def tell_skipped(name: str, skipped: Mapping[str, int]) -> None:
+    """Say what a file holds that was left out: reason and number."""
+    for reason, number in sorted(skipped.items()):
+        output.warning(f"{name}: {number:,} left out: {reason}")
 
 
 class Reading(Generic[T]):

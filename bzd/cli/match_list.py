@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from bzd.cli import match_files, output, table
 from bzd.cli.match_files import Source
 from bzd.cli.table import Column
+from bzd.clock import rfc3339
 from bzd.errors import InputError
 from bzd.matching.keyfile import KeyFile
 from bzd.matching.signing import VerifyKey
@@ -89,8 +90,8 @@ def _data(file: KeyFile, *, verified: bool | None) -> dict[str, Any]:
         "keys": len(file.keys),
         "revised": len(file.revised),
         "skipped": dict(file.skipped),
-        "first": output.rfc3339(min(key.start for key in together)) if together else None,
-        "last": output.rfc3339(max(key.end for key in together)) if together else None,
+        "first": rfc3339(min(key.start for key in together)) if together else None,
+        "last": rfc3339(max(key.end for key in together)) if together else None,
         "report_types": dict(sorted(Counter(key.report_type.name.lower() for key in together).items())),
         "region": file.region,
         "start": _time(file.start),
@@ -111,7 +112,7 @@ _YEAR_10000 = 253_402_300_800
 
 
 def _time(seconds: float) -> str | None:
-    return output.rfc3339(seconds) if 0 <= seconds < _YEAR_10000 else None
+    return rfc3339(seconds) if 0 <= seconds < _YEAR_10000 else None
 
 
 def _table(found: Sequence[Listed]) -> None:
@@ -130,7 +131,7 @@ def _row(file: KeyFile, data: dict[str, Any]) -> list[str]:
         str(sum(file.skipped.values())),
         (data["first"] or "-")[:10],
         # The day of the last instant that a key holds for, not the midnight that ends it.
-        output.rfc3339(max(key.end for key in (*file.keys, *file.revised)) - 1)[:10] if data["last"] else "-",
+        rfc3339(max(key.end for key in (*file.keys, *file.revised)) - 1)[:10] if data["last"] else "-",
         file.region or "-",
         f"{file.batch_num} of {file.batch_size}",
         "; ".join(map(str, file.signers)) or "-",

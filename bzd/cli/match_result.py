@@ -18,7 +18,8 @@ class Result:
 
     Attributes:
         stores: labels of the stores.
-        files: number of key files.
+        files: number of key files that were tried.
+        earlier: number of those that were tried some other time, of which the findings are here.
         counts: what was tried, and what was left out.
         rule: name of the rule.
         threshold: minutes in its weighting from which a day is high.
@@ -31,6 +32,7 @@ class Result:
 
     stores: Sequence[str]
     files: int
+    earlier: int
     counts: MatchCounts
     rule: str
     threshold: float

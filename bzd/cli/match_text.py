@@ -18,11 +18,9 @@ LATE_S = 600
 
 
 def show(result: Result, day_offset_s: float) -> None:
-    """Write what was found to stdout, and on stderr what was tried and left out."""
-    for day in result.days:
-        output.line(output.printable(_sentence(day, result)))
-    for line in dict.fromkeys(_withdrawn(found, result, day_offset_s) for found in result.withdrawn):
-        output.line(output.printable(line))
+    """Write what was found to stdout."""
+    for text in sentences(result, day_offset_s):
+        output.line(output.printable(text))
     if not (result.days or result.undated or result.withdrawn):
         output.line(output.printable(_nothing(result)))
     if result.dated:
@@ -33,14 +31,22 @@ def show(result: Result, day_offset_s: float) -> None:
         output.line("From before a badge's clock was known to be right, so that the times are guesses:")
         output.line()
         _table(result.undated, result)
-    tell(result)
+
+
+def sentences(result: Result, day_offset_s: float) -> list[str]:
+    """The days on which a case was near, and what is withdrawn, a sentence each."""
+    days = [_sentence(day, result) for day in result.days]
+    return [*days, *dict.fromkeys(_withdrawn(found, result, day_offset_s) for found in result.withdrawn)]
 
 
 def tell(result: Result) -> None:
     """Say on stderr what was tried, and what was left out and why."""
     counts = result.counts
-    files, stores = _number(result.files, "file"), _number(len(result.stores), "store")
-    output.note(f"tried {_number(counts.keys, 'key')} of {files} on {_number(counts.contacts, 'contact')} of {stores}")
+    # Without a file the badges themselves are the cases (`match --graph`).
+    whose = _number(result.files, "file") if result.files or result.earlier else "these badges"
+    contacts, stores = _number(counts.contacts, "contact"), _number(len(result.stores), "store")
+    earlier = f"; {_number(result.earlier, 'file')} had been tried before" if result.earlier else ""
+    output.note(f"tried {_number(counts.keys, 'key')} of {whose} on {contacts} of {stores}{earlier}")
     if counts.suspicious:
         left = _number(counts.suspicious, "contact")
         output.warning(f"{left} left out: what was heard beside the ID is not what the case's badge can have sent")
@@ -103,7 +109,9 @@ def _nothing(result: Result) -> str:
         return f"No encounter: there are no contacts {whose}."
     one = "the one contact" if counts.contacts == 1 else f"none of the {counts.contacts:,} contacts"
     was = "is not" if counts.contacts == 1 else "is"
-    return f"No encounter: {one} {whose} {was} with a case of these {_number(counts.keys, 'key')}."
+    number = result.files + result.earlier
+    of = _number(number, "file") if result.earlier else _number(counts.keys, "key")
+    return f"No encounter: {one} {whose} {was} with a case of these {of}."
 
 
 def _table(found: Sequence[Assessed], result: Result) -> None:

@@ -122,6 +122,18 @@ output_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 """`--force`, for commands that write a file with `bzd.cli.files`."""
 
+
+def recipient_options(command: F) -> F:
+    """`--recipient FILE` and `--key-recipient FILE`, passed to the command as `recipients` and `key_recipients`."""
+    for name, text in (
+        ("key-recipient", "Public key whose identity may read the badge's own daily keys; the recipients if none."),
+        ("recipient", "Public key whose identity may read the contacts; the badge itself then keeps none."),
+    ):
+        settings: dict[str, Any] = {"type": PATH, "multiple": True, "metavar": "FILE", "help": f"{text} Repeatable."}
+        command = click.option(f"--{name}", f"{name.replace('-', '_')}s", **settings)(command)
+    return command
+
+
 state_option = _shared(
     "--state",
     attribute="states",
@@ -131,6 +143,11 @@ state_option = _shared(
     help="State directory, where the store is.",
 )
 """`--state DIR`; ask with `state_dir` or `explicit_state`."""
+
+stores_folder_option = _shared(
+    "--state", attribute="states", multiple=True, type=PATH, metavar="DIR", help="Folder for the stores that are made."
+)
+"""`--state DIR` of a command that makes stores in a folder; ask with `explicit_state`."""
 
 states_option = _shared(
     "--state",
@@ -197,9 +214,9 @@ def load_config(ctx: click.Context) -> LoadedConfig:
     Raises:
         ConfigError: naming the file, the key and the nearest known key.
     """
-    from bzd import config  # noqa: PLC0415  see above
+    from bzd import board, config  # noqa: PLC0415  see above
 
-    return config.load(config_path(ctx), session(ctx).overrides)
+    return config.load(config_path(ctx), session(ctx).overrides, model=board.model())
 
 
 def check_given(ctx: click.Context) -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bzd.clock import rfc3339
+
 if TYPE_CHECKING:  # its dataclasses take 4 ms of `bzd --help`
     from bzd.model import Contact
 
@@ -66,12 +68,6 @@ def line(text: str = "") -> None:
 def on_terminal() -> bool:
     """Whether stdout is a terminal."""
     return sys.stdout.isatty()
-
-
-def rfc3339(seconds: float) -> str:
-    """UTC unix seconds as RFC 3339 UTC with milliseconds and `Z`."""
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
 def local(seconds: float) -> str:

@@ -29,6 +29,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 DAYS = 14
 """How far back an export goes if nobody says: as far as Exposure Notification's servers take keys, and stores reach."""
 
+SETTLED_S = 60.0
+"""A day's key may be on the air for so long after its day: a Bluezone ID changes up to 15 s after its time
+(`bzd.radio.rotation.SLOT_DELAY_S`), and then comes what a rotation takes."""
+
 _DAY_S = 86400
 
 
@@ -53,7 +57,7 @@ class Wanted:
 
     Attributes:
         since: UTC midnight at which it begins, unix seconds.
-        today: the midnight at which the present day began.
+        today: the midnight at which the present day began; for a minute after a midnight the one before.
         until: where it ends: `today`, or now.
     """
 
@@ -76,7 +80,7 @@ def wanted(ctx: click.Context, days: int | None, since: date | None, *, include_
     if days is not None and since is not None:
         raise click.UsageError("--days and --since exclude each other", ctx)
     now = session(ctx).clock.now()
-    today = now - now % _DAY_S
+    today = (now - SETTLED_S) // _DAY_S * _DAY_S
     begin = today - (days or DAYS) * _DAY_S
     if since is not None:
         begin = datetime(since.year, since.month, since.day, tzinfo=UTC).timestamp()
@@ -118,7 +122,7 @@ class OwnStore:
 
 
 def chosen(stored: Sequence[DailyKey], when: Wanted, state: Path) -> list[DailyKey]:
-    """The keys of a time, all of one protocol.
+    """The keys of a time, all of one protocol, in the order given.
 
     Raises:
         InputError: if there are none, or of several.
@@ -130,7 +134,7 @@ def chosen(stored: Sequence[DailyKey], when: Wanted, state: Path) -> list[DailyK
         days, whole = round((when.today - when.since) / _DAY_S), "" if when.with_today else " of a whole day"
         raise InputError(
             f"{state} holds no own key{whole} among the last {days} days",
-            "keys are made by a badge that is on the air; today's can be exported tomorrow",
+            "keys are made by a badge that is on the air and knows the time; today's can be exported tomorrow",
         )
     if len(names) > 1:
         raise InputError(

@@ -16,6 +16,7 @@ from bzd.cli.identities import load_signing_key
 from bzd.cli.match_files import tell_skipped
 from bzd.cli.options import session
 from bzd.cli.times import Instant
+from bzd.clock import rfc3339
 from bzd.errors import InputError, OutputError
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
@@ -92,7 +93,7 @@ def publish(  # noqa: PLR0913  one argument an option
     given, withdrawn = ([_read(name, trusted) for name in names] for names in (inputs, revoke))
     done = _published(given, withdrawn, session(ctx).clock.now() if now is None else now, how, signing_key)
     for file in (*given, *withdrawn):
-        tell_skipped(file)
+        tell_skipped(file.name, file.skipped)
     if not done.files:
         raise _nothing(done)
     if no_embargo:
@@ -130,7 +131,7 @@ def _published(
 def _nothing(done: Published) -> InputError:
     if not done.held_back:
         return InputError("there are no keys to publish", "`bzd match --list FILE` shows what is in a file")
-    first = output.rfc3339(_free_from(done))
+    first = rfc3339(_free_from(done))
     return InputError(
         f"nothing to publish yet: {_counted(len(done.held_back), 'key')} held back, the first until {first}",
         "publish again then; --no-embargo does not wait, and lets whoever has the file pass for the case meanwhile",
@@ -166,5 +167,5 @@ def _tell(done: Published) -> None:
     said += [f"{done.conflicts:,} of them with other times, of which the shorter were kept"] if done.conflicts else []
     output.note("; ".join(said))
     if done.held_back:
-        until = output.rfc3339(_free_from(done))
+        until = rfc3339(_free_from(done))
         output.note(f"{len(done.held_back):,} held back, the first until {until}: publish them in a later batch")

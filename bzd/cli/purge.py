@@ -16,6 +16,7 @@ import click
 import bzd as package
 from bzd.cli import options, output, times
 from bzd.cli.options import session, state_dir
+from bzd.clock import rfc3339
 from bzd.errors import BzdError, StateError
 
 if TYPE_CHECKING:  # sqlite3 and cryptography take 60 ms to load
@@ -39,7 +40,7 @@ class Bound:
     relative: bool
 
     def __str__(self) -> str:
-        return f"all days that ended before {output.rfc3339(self.time)}"
+        return f"all days that ended before {rfc3339(self.time)}"
 
 
 class BoundType(click.ParamType[Bound]):
@@ -114,7 +115,7 @@ def purge(  # noqa: PLR0913  one argument an option
 
     if before is not None and before.relative:
         _require_right_clock(state, now, trusted=force, asked=not yes)
-        output.note(f"counting back from {output.rfc3339(now)}: {before}")
+        output.note(f"counting back from {rfc3339(now)}: {before}")
     if not (yes or _confirmed(_describe(before, days), state)):
         output.note("nothing was deleted")
         ctx.exit(BzdError.exit_code)
@@ -152,10 +153,10 @@ def _require_right_clock(state: Path, now: float, *, trusted: bool, asked: bool)
     days = [_begin(day) for day in store.days(state)]
     newest = max([_begin(date.fromisoformat(package.__date__)), *days])
     if now < newest:
-        raise BzdError(f"the clock says {output.rfc3339(now)}, but it is {output.rfc3339(newest)} at least", _NAME_DAY)
+        raise BzdError(f"the clock says {rfc3339(now)}, but it is {rfc3339(newest)} at least", _NAME_DAY)
     if days and now >= days[-1] + (1 + IDLE_DAYS) * 86400 and not trusted:
         last = datetime.fromtimestamp(days[-1], UTC).date()
-        ahead = f"the clock says {output.rfc3339(now)}, but the newest day in the store is {last}"
+        ahead = f"the clock says {rfc3339(now)}, but the newest day in the store is {last}"
         if not asked:
             raise BzdError(ahead, f"{_NAME_DAY}; if the clock is right, add --force")
         output.warning(ahead)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 
-from bzd.cli.own_keys import OwnStore
+from bzd.cli.own_keys import SETTLED_S, OwnStore
 from bzd.errors import BzdError, StateError
 from bzd.model import DailyKey
 from bzd.protocols import protocols
@@ -35,7 +35,7 @@ def ended(store: OwnStore, keys: Sequence[DailyKey], now: float) -> list[DailyKe
     """
     from bzd.matching.own import plausible  # noqa: PLC0415  see below
 
-    in_use = [key for key in keys if key.end > now and plausible(key)]
+    in_use = [key for key in keys if key.end + SETTLED_S > now and plausible(key)]
     if not in_use:
         return list(keys)
     _end(store.path, in_use, now)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bzd.cli import output
+from bzd.clock import rfc3339
 from bzd.traces import Trace
 from bzd.traces.statistics import Distinct, Statistics
 
@@ -82,7 +83,7 @@ def _shares(trace: Trace) -> str:
 
 
 def _instant(seconds: float) -> str:
-    return f"{output.rfc3339(seconds)}   {output.local(seconds)}"
+    return f"{rfc3339(seconds)}   {output.local(seconds)}"
 
 
 def _span(seconds: float) -> str:

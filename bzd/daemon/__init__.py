@@ -5,10 +5,15 @@
     badge           radio, pipeline and store put together; one tick a second drives it
     keeper          contacts, also those in progress, own keys and clock anchors into the store
     retiring        ends a daily key that is going to be exported
+    recipients      whom it seals to, and telling when that changes
     retention       deletes what is old, by a clock that can be believed
     timekeeping     what sightings are dated by, and what happens when the clock is set
     synchronised    asks whether the clock is right
     neighbours      who is near now, without saying who
+    warnings        looks for key files, has them matched, and warns
+    folder          which key files there are, and which are to be looked at
+    errand          runs the matching process and hears it
+    match_worker    that process
     report          status and metrics
     pausing         the wearer's silence, which outlives a reboot
     runtime         the files in /run/bzd
@@ -34,7 +39,8 @@ daily keys are sealed before anything of them goes on air. A power cut loses at 
 
 Memory
 ------
-Measured with `tests/bench/bench_memory.py`: 37.4 MiB resident with Python 3.11 and 38.4 with 3.13 (x86-64, nobody
-near), of which 20.4 and 20.8 are its own and the rest pages of libraries. An empty Python has 8.6 of it, asyncio 6.7,
-`cryptography` 6.6, the two D-Bus libraries with bleak 4.7, click and the command line 2.8, bzd's own modules some 3.4.
+Measured with `tests/bench/bench_memory.py`: 38.0 MiB resident with Python 3.11 and 38.9 with 3.13 (x86-64, nobody
+near), of which 20.9 and 21.2 are its own and the rest pages of libraries. An empty Python has 8.5 of it, asyncio 6.7,
+`cryptography` 6.6, the two D-Bus libraries with bleak 4.7, click and the command line 2.8, bzd's own modules some 4.
+Matching is done by a process of its own, and what that takes is given back.
 """

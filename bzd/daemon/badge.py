@@ -285,8 +285,9 @@ class Badge:
             _log.info("the clock is right now")
         elif not change.synced:
             _log.warning("the clock is not known to be right; contacts are dated once it is")
-        self.pipeline.redate(change.shift_ms, synced=change.synced)
+        closed = self.pipeline.redate(change.shift_ms, synced=change.synced)
         self.keeper.redate(change.shift_ms)
+        self.keeper.take(closed)
         self.keeper.note_clock()
         if change.began or not change.synced:
             # The badge of a wrong clock has a key of its own, which is published only if the error was small.

@@ -7,25 +7,19 @@ No ID, key or address is in any of them. Who is near now is a number and signal 
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from math import isinf
 from pathlib import Path
 from typing import Any
 
 import bzd
+from bzd.clock import rfc3339
 from bzd.daemon.badge import Badge
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.store.state import STORE_FILE
 
 SCHEMA = "bzd.status/1"
 """`schema` of `status.json`."""
-
-
-def rfc3339(seconds: float) -> str:
-    """UTC unix seconds as RFC 3339 UTC with milliseconds and `Z`."""
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
 def status(badge: Badge, keeping: TimeKeeper, state: Path, started: float, config_error: str | None) -> dict[str, Any]:
@@ -124,6 +118,9 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
         _metric("bzd_refusals_total", "counter", "advertisements that bluetoothd refused", radio["refusals"]),
         _metric("bzd_clock_synced", "gauge", "whether the clock is known to be right", int(found["clock"]["synced"])),
         _metric("bzd_store_bytes", "gauge", "size of the store", found["store"]["bytes"]),
+        _metric(
+            "bzd_recipients_changed", "gauge", "whether others can read than at bzd init", int(_others_read(found))
+        ),
         "# HELP bzd_dropped_total heard and not kept, by reason\n# TYPE bzd_dropped_total counter",
         *(f'bzd_dropped_total{{reason="{reason}"}} {count}' for reason, count in found["dropped"].items()),
     ]
@@ -134,6 +131,10 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
             _metric("bzd_sightings_per_minute", "gauge", "sightings of the last minute", found["sightings_per_minute"]),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _others_read(found: dict[str, Any]) -> bool:
+    return bool(found.get("sealed_to", {}).get("changed"))
 
 
 def _metric(name: str, kind: str, text: str, value: float) -> str:

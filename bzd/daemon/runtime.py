@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder /run/bzd, in memory and gone at reboot: how the badge is, for `bzd status`, in `status.json`.
+"""The folder /run/bzd, in memory and gone at reboot: how the badge is, for `bzd status`, and whether it warns.
 
-It may be read by the group `bzd`, and holds nobody's ID. (`bzd.daemon.pausing` keeps a file there as well.)
+`status.json` may be read by the group `bzd`, and holds nobody's ID. So may `warning`, which says that there is one and
+nothing else. (`bzd.daemon.pausing` keeps a file there as well.)
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ SYSTEM_RUNTIME = Path("/run/bzd")
 """What systemd makes of RuntimeDirectory=bzd (systemd.exec(5))."""
 STATUS_FILE = "status.json"
 """How the badge is."""
+WARNING_FILE = "warning"
+"""There while there is a warning, for the group and for whatever lights a lamp; it does not say what it is about."""
+WARNING_TEXT = "there is a warning; `sudo bzd status` shows it\n"
+"""What that file says."""
 _MODE = 0o640
 
 

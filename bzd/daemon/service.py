@@ -8,25 +8,25 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bzd.clock import BadgeClock
+from bzd.clock import BadgeClock, rfc3339
 from bzd.config import Config
 from bzd.daemon import report, runtime
 from bzd.daemon.badge import Badge, MakeRadio, Surroundings
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.notify import Notifier
 from bzd.daemon.pausing import Pausing
+from bzd.daemon.recipients import Recipients
 from bzd.daemon.retention import Retention
 from bzd.daemon.synchronised import Synchronised
 from bzd.daemon.timekeeping import TimeKeeper
+from bzd.daemon.warnings import Warnings
 from bzd.errors import BzdError
 from bzd.store import Appender, open_appender
-from bzd.store import state as layout
-from bzd.store.identity import PublicKey
 
 TICK_S = 1.0
 """How often the badge is driven."""
@@ -102,6 +102,7 @@ class Service:
         self._config_error: str | None = None
         self._started = setting.clock.boottime()
         self._file_troubles: set[str] = set()
+        self._warnings: Warnings  # made together with the badge
         self._stalled = False
 
     async def run(self) -> None:
@@ -111,7 +112,7 @@ class Service:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         badge, keeping = await self._compose()
-        self._recipients = self._read_recipients()
+        self._recipients = Recipients(self._setting.state, lambda: self._appender.sealed_to)
         try:
             badge.start()
             await self._first_word(badge)
@@ -121,6 +122,7 @@ class Service:
                 await self._turn(badge, keeping)
         finally:
             self._setting.notifier.stopping()
+            await self._warnings.stop()
             await badge.stop()
             self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
         _log.info("stopped; everything is stored")
@@ -143,7 +145,9 @@ class Service:
             _log.warning("the clock is not known to be right; contacts are dated once it is")
         keeper = Keeper(self._appender, keeping, self._config.proximity.max_contacts_per_hour)
         self._go_on_counting(keeper, keeping)
-        pausing = Pausing(setting.state, self._prepared_runtime(), keeping)
+        runtime_folder = self._prepared_runtime()
+        self._warnings = Warnings(setting.state, runtime_folder, keeping, self._config)
+        pausing = Pausing(setting.state, runtime_folder, keeping)
         around = Surroundings(setting.clock, synchronised, setting.make_radio, pausing)
         return Badge(self._config, around, keeping, keeper, Retention(setting.state, keeper, keeping)), keeping
 
@@ -174,8 +178,10 @@ class Service:
             self._reload = False
             await self._apply(badge)
         await badge.tick()
+        self._warnings.tick()
         if badge.failed is not None:
             raise BzdError(f"the radio failed: {badge.failed}", "report this; systemd starts the service again")
+        self._recipients.follow()
         self._tell(badge, keeping)
         self._wake.clear()
         if not (self._stopping or self._reload):
@@ -195,30 +201,10 @@ class Service:
         else:
             self._config_error = None
             await badge.apply(config)
+            self._warnings.configure(config)
             _log.info("configuration read again")
-        self._compare_recipients(badge)
+        self._recipients.reread(badge.keeper.end_segments)
         self._setting.notifier.ready(report.words(badge))
-
-    def _compare_recipients(self, badge: Badge) -> None:
-        """Let the next segment begin now if it will be sealed to others, and say to whom."""
-        recipients = self._read_recipients()
-        if recipients is None or recipients == self._recipients:
-            return
-        self._recipients = recipients
-        try:
-            badge.keeper.end_segments()
-        except BzdError as error:
-            _log.error("cannot end what is sealed to the old recipients: %s", error)
-        for what, keys in zip(("contacts are", "own keys are"), recipients, strict=True):
-            _log.info("%s sealed to %s from now on", what, ", ".join(key.fingerprint for key in keys))
-
-    def _read_recipients(self) -> tuple[Sequence[PublicKey], Sequence[PublicKey]] | None:
-        state = self._setting.state
-        try:
-            return layout.recipients(state, layout.RECIPIENTS), layout.recipients(state, layout.KEY_RECIPIENTS)
-        except BzdError as error:
-            _log.error("the recipients cannot be read, so that nothing new can be sealed after midnight: %s", error)
-            return None
 
     def _tell(self, badge: Badge, keeping: TimeKeeper) -> None:
         """Tell systemd, `bzd status` and Prometheus."""
@@ -249,7 +235,8 @@ class Service:
         self._stalled = stalled_s >= RADIO_STALLED_S
 
     def _status(self, badge: Badge, keeping: TimeKeeper) -> dict[str, Any]:
-        return report.status(badge, keeping, self._setting.state, self._started, self._config_error)
+        found = report.status(badge, keeping, self._setting.state, self._started, self._config_error)
+        return found | {"sealed_to": self._recipients.told(), "matching": self._warnings.status()}
 
     def _write_status(self, found: dict[str, Any]) -> None:
         if self._setting.runtime is not None:
@@ -275,6 +262,6 @@ class Service:
                 said = runtime.read_status(self._setting.runtime)
             except OSError:
                 said = None
-        today = report.rfc3339(keeping.wall())[:10]
+        today = rfc3339(keeping.wall())[:10]
         if said and str(said.get("updated"))[:10] == today and isinstance(said.get("contacts_today"), int):
             keeper.count_on(keeping.day(), said["contacts_today"])

@@ -76,6 +76,7 @@ class StoreFacts:
         remedy: what its error advises.
         denied: whether that is for want of permission alone.
         recipients: fingerprints of whom contacts are sealed to.
+        changes: how whom the store is sealed to differs from when it was made.
         own_identity: whether the identity lies beside the store.
         home: whether this is the machine that it was made on.
         mode: permissions of the directory, None if unknown.
@@ -91,6 +92,7 @@ class StoreFacts:
     remedy: str = ""
     denied: bool = False
     recipients: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
     own_identity: bool = False
     home: Home = Home.UNKNOWN
     mode: int | None = None

@@ -104,6 +104,7 @@ def store(state: Path, root: Path = Path("/")) -> StoreFacts:
     return replace(
         disk,
         recipients=tuple(public.fingerprint for public in info.recipients),
+        changes=info.changes,
         own_identity=info.identity is not None,
         home=compare(state, info.store_id, root),
     )

@@ -75,10 +75,16 @@ def store(facts: Facts) -> Finding:
 
 
 def recipients(facts: Facts) -> Finding:
-    """Whether one lost identity would be the loss of everything."""
+    """Whether they are those of `bzd init`, and whether one lost identity would be the loss of everything."""
     found = facts.store
     if found.denied or found.trouble:
         return unknown("there is no store to look at", "mend that first" if not found.denied else "run it with sudo")
+    if found.changes:
+        return warning(
+            "; ".join(found.changes),
+            f"unless you did that: compare the fingerprints with those that `bzd init` showed, remove a stranger's "
+            f"from {found.state / 'recipients'} and {found.state / 'key-recipients'}, and `systemctl reload bzd`",
+        )
     if len(found.recipients) == 1 and not found.own_identity:
         return warning(
             "sealed to one recipient alone: if that identity is lost, all data are",

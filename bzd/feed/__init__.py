@@ -17,16 +17,20 @@ What a server may do to a badge
     It is asked over https, with the certificates that the system trusts; over plain http only on this machine. No
     redirect and no line of an index leads to another origin, no line out of the index's own folder. A file has at most
     32 MB, is not decompressed, ends within 10 minutes and never pauses for 30 s; a feed has at most 4096 files and
-    takes at most half an hour; a folder holds at most 512 MB and leaves the disk 256 MB. What is not whole is never
+    takes at most half an hour; a folder holds at most 512 MB, shared
+    between feeds, and leaves the disk 256 MB. What is not whole is never
     seen under its name. What fails is asked for again next time, what was fetched is not.
 
 What a server learns
-    The address and time of each poll, and that it is bzd that asks. Nothing goes back that a server chose, since by
-    that it could follow one badge: no cookie, no ETag, not its Last-Modified. `If-Modified-Since` says the UTC midnight
-    before the last look, which is the same for all badges that looked on that day, and only of a file that was older
-    then and if the clocks of badge and server agree; an index is always read anew, and what was named only in an
-    earlier one is not asked for. A request has three fields, Host, User-Agent and Accept-Encoding, and that condition.
-    Servers that take the condition only with their own Last-Modified (nginx, unless told `if_modified_since before`)
-    send the head of the answer, and up to 64 kB of the file, once more; `match.feed_exact = true` says what they want
-    to hear.
+    The address and time of each poll, and that it is bzd that asks. A request has three fields, Host, User-Agent and
+    Accept-Encoding, and sometimes a condition. No mark goes back that a server put on a file, since by that it could
+    follow one badge: no cookie, no ETag, not its Last-Modified. `If-Modified-Since` says the last UTC midnight, which
+    is the same for all badges, and is sent only where the badge looked after it and the file was older, by clocks of
+    badge and server that agree. So the first poll of a day asks for everything; what did not change is told by the head
+    of the answer, and at most 64 kB of it are read once more. (nginx takes a condition only with its own Last-Modified,
+    unless told `if_modified_since before`, and does the same at each poll; `match.feed_exact = true` says what it wants
+    to hear.) An index is always read anew, and what only an earlier one named is not asked for.
+
+    What no badge that keeps files can hide: which it has. A server that answers each badge differently, file by file,
+    can know one again by that.
 """

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bzd.clock import Clock
 from bzd.errors import FeedError
 from bzd.feed.address import MAX_INDEX, Address, parse, parse_index
-from bzd.feed.folder import Folder
+from bzd.feed.folder import MAX_FOLDER, Folder
 from bzd.feed.notes import Note
 from bzd.feed.pace import STALL_S, TRANSFER_S, Limit
 from bzd.feed.transfer import Answer, Connection
@@ -28,7 +28,7 @@ _PATIENCE = 5
 """Files of one feed that fail one after the other before the rest is left for next time."""
 
 Progress = Callable[[str, int, int], object]
-"""Told what a file is called, which of its feed it is, from 1, and how many there are."""
+"""Told of a feed which of its files, from 1, is asked for now, and how many there are."""
 
 
 @dataclass(slots=True)
@@ -36,11 +36,13 @@ class Fetched:
     """What came of fetching.
 
     Attributes:
-        files: all files of these feeds that are in the folder, each feed's in its own order.
+        files: all files of these feeds that are in the folder, each feed's in its own order; of one that cannot be
+            asked those that it once named.
         new: those of them that came, or changed, just now.
         removed: number of files that were removed since they were old.
         left_out: lines of indexes that name nothing that is fetched.
         failures: what could not be fetched.
+        agreed: whether a server's clock agreed with this one.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Fetched:
     removed: int = 0
     left_out: int = 0
     failures: list[FeedError] = field(default_factory=list)
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Fetching:
         self._clock = clock
         self._terms = terms
         self._progress = progress or (lambda *_: None)
-        self._agreed = False
+        self._share = MAX_FOLDER
         self._named: set[str] = set()
         self._result = Fetched()
 
@@ -97,17 +100,20 @@ class Fetching:
             FeedError: if an address is none that is fetched; then nothing is.
             OutputError: if the folder cannot be written.
         """
-        self._result, self._named, self._agreed = Fetched(), set(), False
-        for address in dict.fromkeys(map(parse, feeds)):
+        self._result, self._named = Fetched(), set()
+        addresses = list(dict.fromkeys(map(parse, feeds)))
+        self._share = MAX_FOLDER // max(len(addresses), 1)
+        for address in addresses:
             connection = Connection(address, self._terms.limit)
             try:
                 self._feed(connection, address)
             except FeedError as error:
                 self._result.failures.append(error)
                 self._named.update(self._folder.notes)  # what it would have named is not known
+                self._result.files += self._had(address)
             finally:
                 connection.close()
-        before = self._clock.now() - self._terms.keep_s if self._agreed else None
+        before = self._clock.now() - self._terms.keep_s if self._result.agreed else None
         self._result.removed = self._folder.tidy(self._named, before)
         self._result.files = [path for path in dict.fromkeys(self._result.files) if path.exists()]
         return self._result
@@ -119,8 +125,8 @@ class Fetching:
         for number, address in enumerate(archives, 1):
             if time.monotonic() > end:
                 raise FeedError(f"{feed}: {len(archives) - number + 1} files are left for next time: it takes too long")
-            self._folder.require_room()
-            self._progress(str(address), number, len(archives))
+            self._folder.require_room(feed, self._share)
+            self._progress(str(feed), number, len(archives))
             try:
                 self._archive(connection, address)
                 failed = 0
@@ -134,6 +140,15 @@ class Fetching:
             if failed >= _PATIENCE:
                 raise FeedError(f"{feed}: {len(archives) - number} files are left for next time: too many fail")
 
+    def _had(self, feed: Address) -> Iterator[Path]:
+        """The files there are of a feed that could not be asked, or not to the end."""
+        within = str(
+            feed if feed.is_archive else replace(feed, path=feed.path.partition("?")[0].rpartition("/")[0] + "/")
+        )
+        for url, note in self._folder.notes.items():
+            if url.startswith(within) and not note.removed:
+                yield self._folder.path / note.file
+
     def _index(self, connection: Connection, address: Address) -> tuple[Address, ...]:
         data = bytearray()
         answer = connection.get(address, data.extend, most=MAX_INDEX)
@@ -144,14 +159,17 @@ class Fetching:
 
     def _archive(self, connection: Connection, address: Address) -> None:
         """Fetch one file, if it is new or has changed."""
+        now = self._clock.now()
+        # Not the one that has just begun: the server's clock may be a little behind.
+        midnight = (now - AGREEMENT_S) // DAY_S * DAY_S
         before = self._folder.note(address)
-        known = before.known if before else None
+        known = before.known(midnight) if before else None
         with self._folder.part() as part:
             answer = connection.get(address, part.write, most=MAX_FILE, known=known, exact=self._terms.exact)
-            agreed, now = self._compare_clocks(answer), self._clock.now()
-            as_of = (now - AGREEMENT_S) // DAY_S * DAY_S if agreed else None
+            agreed = self._compare_clocks(answer)
+            as_of = midnight if agreed else None
             if before is not None and (not answer.changed or part.sha256 == before.sha256):
-                self._folder.remember(_confirmed(before, answer, as_of, now))
+                self._folder.confirm(_confirmed(before, answer, as_of, now))
                 return
             note = Note(
                 url=str(address),
@@ -169,7 +187,7 @@ class Fetching:
     def _compare_clocks(self, answer: Answer) -> bool:
         """Whether the server's clock and the badge's agree."""
         agreed = answer.date is not None and abs(answer.date - self._clock.now()) <= AGREEMENT_S
-        self._agreed |= agreed
+        self._result.agreed |= agreed
         return agreed
 
 

@@ -20,6 +20,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +36,8 @@ NOTES = ".feed.jsonl"
 PART = ".part"
 """What is being fetched; one at a time."""
 MAX_FOLDER = 512 << 20
-"""Bytes of all files: twice what a full archive a day, 500,000 keys in 19 MB, takes in 14 days."""
+"""Bytes of all files: twice what a full archive a day, 500,000 keys in 19 MB, takes in 14 days. Each feed has its
+share, so that one that fills it costs the others nothing."""
 RESERVE = 256 << 20
 """Bytes that stay free on the disk, for the store is there too: five crowded days of it, of 50 MB each."""
 
@@ -61,6 +63,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes, self._lines = notes.read(path / NOTES)
+        self._confirmed = False
 
     @staticmethod
     def name(address: Address) -> str:
@@ -78,17 +81,23 @@ class Folder:
         except OSError:
             return None
 
-    def require_room(self) -> None:
+    def require_room(self, feed: Address, share: int) -> None:
         """Refuse to fetch if the largest of all files would not fit.
+
+        Args:
+            feed: whose file it is.
+            share: bytes that the files of its server may take.
 
         Raises:
             DiskFullError: if it is the disk's fault.
-            FeedError: if the folder is full.
+            FeedError: if its share is used up.
         """
         if shutil.disk_usage(self.path).free < RESERVE + MAX_FILE:
             raise DiskFullError(f"{self.path} takes no more key files: less than {RESERVE >> 20} MB would stay free")
-        if sum(note.size for note in self.notes.values() if not note.removed) > MAX_FOLDER - MAX_FILE:
-            raise FeedError(f"{self.path} takes no more key files: it holds {MAX_FOLDER >> 20} MB", "ask fewer feeds")
+        server = str(replace(feed, path="/"))
+        taken = sum(note.size for note in self.notes.values() if not note.removed and note.url.startswith(server))
+        if taken > share - MAX_FILE:
+            raise FeedError(f"{feed}: no more is taken of it: its files take {taken >> 20} MB", "ask fewer feeds")
 
     @contextmanager
     def part(self) -> Iterator[Part]:
@@ -106,16 +115,14 @@ class Folder:
             OutputError: if it cannot be written.
         """
         part.place(note.file)
-        self.remember(note)
+        self._remember(note)
 
-    def remember(self, note: Note) -> None:
-        """Remember what is known of an address, also after the power goes.
+    def confirm(self, note: Note) -> None:
+        """Remember of a file that is there already what was said of it now; `tidy` writes it."""
+        self._confirmed |= self.notes[note.url] != note
+        self.notes[note.url] = note
 
-        Raises:
-            OutputError: if it cannot be written.
-        """
-        if self.notes.get(note.url) == note:
-            return
+    def _remember(self, note: Note) -> None:
         path = self.path / NOTES
         try:
             with path.open("ab") as file:
@@ -152,8 +159,8 @@ class Folder:
             for url, note in self.notes.items()
             if url in still or not (note.removed or note.file in gone)
         }
-        if kept != self.notes or self._lines > 2 * len(kept):
-            self.notes, self._lines = kept, len(kept)
+        if self._confirmed or kept != self.notes or self._lines > 2 * len(kept):
+            self.notes, self._lines, self._confirmed = kept, len(kept), False
             with self.part() as part:
                 part.write(b"".join(note.line() for note in kept.values()))
                 part.place(NOTES)
@@ -249,13 +256,14 @@ def opened(path: Path) -> Iterator[Folder]:
     """A folder to fetch into, which is made if it is not there; for one process at a time.
 
     Raises:
-        OutputError: if it cannot be made or entered.
+        OutputError: if it cannot be made or entered, or is a link.
         BusyError: if another process fetches into it.
     """
     try:
         new = not os.path.lexists(path)
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # No link, by which root could be led out of a directory that is a service's.
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise output_error(path, error) from error
     try:

@@ -41,7 +41,7 @@ class Note:
         sha256: of it, hex.
         last_modified: see `bzd.feed.transfer.Known`.
         etag: as well.
-        as_of: as well.
+        as_of: the midnight before it was last looked for, UTC unix seconds; None if the clocks did not agree then.
         fetched: when it came, unix seconds; None while no clock was known to be right since.
         removed: whether the file was removed, since it was old.
     """
@@ -56,10 +56,16 @@ class Note:
     fetched: float | None = None
     removed: bool = False
 
-    @property
-    def known(self) -> Known:
-        """What matters when asking for it again."""
-        return Known(self.size, self.last_modified, self.etag, self.as_of)
+    def known(self, midnight: float) -> Known:
+        """What matters when asking for it again.
+
+        On another day it is asked for without a condition: a file may be replaced by one that is newer, but looks older
+        than the last look, since it was prepared before and uploaded with its time.
+
+        Args:
+            midnight: the last one, UTC unix seconds.
+        """
+        return Known(self.size, self.last_modified, self.etag, self.as_of if self.as_of == midnight else None)
 
     def line(self) -> bytes:
         """The line that says so."""

@@ -43,7 +43,7 @@ class Known:
         size: its bytes.
         last_modified: what the server said, unix seconds; None if it did not.
         etag: what the server said; empty if it did not.
-        as_of: no newer version than this one was there then, by a clock that server and badge agreed on; else None.
+        as_of: a time, unix seconds, at which no newer version was there; None if it is not to be asked by that.
     """
 
     size: int
@@ -134,15 +134,15 @@ class Connection:
         for _ in range(MAX_REDIRECTS + 1):
             with _explained(address):
                 response = self._ask(address, condition, limit)
-            if response.status not in _REDIRECTS:
-                answer = self._answer(address, response, known, conditional=bool(condition))
-                if answer.changed:
-                    answer = answer._replace(size=_receive(address, response, write, most))
-                if not response.isclosed():
+            try:
+                if response.status not in _REDIRECTS:
+                    answer = _answer(address, response, known, conditional=bool(condition))
+                    return answer._replace(size=_receive(address, response, write, most)) if answer.changed else answer
+                address = redirected(address, response.getheader("Location"))
+            finally:
+                if not response.isclosed():  # what is left of it would pass for the next answer
+                    response.close()
                     self.close()
-                return answer
-            self.close()
-            address = redirected(address, response.getheader("Location"))
         raise FeedError(f"{address} redirects more than {MAX_REDIRECTS} times")
 
     def _ask(self, address: Address, condition: Mapping[str, str], limit: Limit) -> http.client.HTTPResponse:
@@ -167,27 +167,25 @@ class Connection:
             self.close()
             raise
 
-    def _answer(
-        self, address: Address, response: http.client.HTTPResponse, known: Known | None, *, conditional: bool
-    ) -> Answer:
-        """What the head of an answer says."""
-        last_modified, date = (_time(response.getheader(name)) for name in ("Last-Modified", "Date"))
-        etag = _ETAG.fullmatch(response.getheader("ETag") or "")
-        answer = Answer(True, 0, last_modified, etag[0] if etag else "", date)
-        if response.status == http.HTTPStatus.NOT_MODIFIED and conditional:
-            with _explained(address):
-                response.readinto(bytearray(1))  # none follow; this is how `http.client` is told that it is read
-            return answer._replace(changed=False)
-        if response.status != http.HTTPStatus.OK:
-            self.close()
-            meaning = http.client.responses.get(response.status, "which means nothing")
-            raise FeedError(f"{address}: the server says {response.status}, {meaning.lower()}")
-        _check_form(address, response)
-        if known is None or not known.is_that(response.length, answer.last_modified, answer.etag):
-            return answer
-        if known.size <= _DRAINED:
-            _receive(address, response, len, known.size)
+
+def _answer(address: Address, response: http.client.HTTPResponse, known: Known | None, *, conditional: bool) -> Answer:
+    """What the head of an answer says."""
+    last_modified, date = (_time(response.getheader(name)) for name in ("Last-Modified", "Date"))
+    etag = _ETAG.fullmatch(response.getheader("ETag") or "")
+    answer = Answer(True, 0, last_modified, etag[0] if etag else "", date)
+    if response.status == http.HTTPStatus.NOT_MODIFIED and conditional:
+        with _explained(address):
+            response.readinto(bytearray(1))  # none follow; this is how `http.client` is told that it is read
         return answer._replace(changed=False)
+    if response.status != http.HTTPStatus.OK:
+        meaning = http.client.responses.get(response.status, "which means nothing")
+        raise FeedError(f"{address}: the server says {response.status}, {meaning.lower()}")
+    _check_form(address, response)
+    if known is None or not known.is_that(response.length, answer.last_modified, answer.etag):
+        return answer
+    if known.size <= _DRAINED:
+        _receive(address, response, len, known.size)
+    return answer._replace(changed=False)
 
 
 def _check_form(address: Address, response: http.client.HTTPResponse) -> None:

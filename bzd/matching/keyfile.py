@@ -28,7 +28,8 @@ _MAX_OTHER_FIELDS = 1000
 _MAX_RISK = 8
 """Transmission risk levels are 0 to 8 (export.proto)."""
 _MAX_TIMESTAMP = 1 << 63
-_UNSIGNED_HINT = "--verify-key FILE names the public key of who publishes; --allow-unsigned takes any file as it is"
+UNSIGNED_HINT = "--verify-key FILE names the public key of who publishes; --allow-unsigned takes any file as it is"
+"""What to do about a file that cannot be verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def _verify(
         if allow_unsigned:
             return None
         lack = "is not signed" if keys else "cannot be verified: no key to verify it with"
-        raise InputError(f"{name} {lack}", _UNSIGNED_HINT)
+        raise InputError(f"{name} {lack}", UNSIGNED_HINT)
     fitting = [
         (key, info, signature)
         for info, signature in signatures
@@ -168,7 +169,7 @@ def _verify(
     ]
     if not fitting:
         named = "; ".join(str(info) for info, _ in signatures[:3])
-        raise InputError(f"{name} is signed by key {named}, which none of the keys given is", _UNSIGNED_HINT)
+        raise InputError(f"{name} is signed by key {named}, which none of the keys given is", UNSIGNED_HINT)
     for key, info, signature in fitting:
         if key.verifies(export, signature, info.algorithm):
             return key

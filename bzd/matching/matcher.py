@@ -221,7 +221,8 @@ class Matcher:
         ranges: dict[str, list[tuple[int, int]]] = {}
         undated: set[str] = set()
         for (protocol, rolling_id), heard in self._heard.items():
-            if protocol not in protocols():
+            # A store may come from anybody; what no protocol has as an ID is derived from no key.
+            if protocol not in protocols() or len(rolling_id) != protocols()[protocol].id_bytes:
                 continue
             ids.setdefault(protocol, set()).add(rolling_id)
             interval_s, tolerance_s = protocols()[protocol].interval_s, self._tolerance_of(protocol)

@@ -56,6 +56,9 @@ before the cut may by that exceed `instance_stands_for_max_s`. If the gap over m
 with their sightings. A run that reaches 180 instances (three hours at one a minute; a rolling ID lives 10 to 20
 minutes, so it is a beacon that does not rotate) is cut in the same way at its last sighting, which bounds memory.
 
+A midnight that was not known while it passed, because the clock was set right later, is cut at then (`midnight`), with
+the same seconds and sightings in all.
+
 A contact passes if its run, cuts or not, had `min_sightings` and its strongest sighting reached `min_rssi_dbm`. A piece
 that was cut off before its run passed waits until the run passes, ends or is cut again.
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bzd.config import ProximityConfig
 from bzd.model import Contact
+from bzd.proximity.midnight import cut
 from bzd.proximity.ranging import Ranging
 from bzd.proximity.rules import Rules
 from bzd.proximity.run import Run
@@ -80,10 +81,20 @@ class Filter:
         sightings, peak = run.totals()
         if self._judge(run, sightings, peak):
             return self._accept(run, extra)
-        if run.held is not None:
-            self._drop(run.held.sightings, run.held.rssi_max)
-        run.held = self._piece(run, extra)
+        self._drop_held(run)
+        run.held = [self._piece(run, extra)]
         return []
+
+    def cut_moved(self, run: Run) -> list[Contact]:
+        """The contacts that are certain once a run was moved in time, cut at the midnights that it then runs over."""
+        *early, rest = cut(self._piece(run, 0), self._rules.beside)
+        run.held = [self._estimated(piece) for held in run.held for piece in cut(held, self._rules.beside)]
+        if not early:
+            return []
+        self._judge(run, *run.totals())
+        run.held += map(self._estimated, early)
+        run.keep_from(rest, self._rules)
+        return self._hand_out(run, []) if run.passed else []
 
     def end(self, run: Run, *, evicted: bool = False) -> list[Contact]:
         """The contacts of a run that ends."""
@@ -92,10 +103,9 @@ class Filter:
         if self._judge(run, sightings, peak):
             return self._accept(run, 0)
         if evicted:
-            self.counts.evicted_sightings += sightings + (run.held.sightings if run.held else 0)
+            self.counts.evicted_sightings += sightings + sum(piece.sightings for piece in run.held)
             return []
-        if run.held is not None:
-            self._drop(run.held.sightings, run.held.rssi_max)
+        self._drop_held(run)
         self._drop(sightings, peak)
         return []
 
@@ -104,13 +114,12 @@ class Filter:
         sightings, peak = run.totals()
         if not self._passes(run, sightings, peak):
             return []
-        held = [] if run.held is None else [run.held]
-        return [*held, self._piece(run, 0)]
+        return [*run.held, self._piece(run, 0)]
 
     def _passes(self, run: Run, sightings: int, peak: int) -> bool:
-        if run.held is not None:
-            sightings += run.held.sightings
-            peak = max(peak, run.held.rssi_max)
+        for piece in run.held:
+            sightings += piece.sightings
+            peak = max(peak, piece.rssi_max)
         return run.passed or (sightings >= self._min_sightings and peak >= self._min_rssi)
 
     def _judge(self, run: Run, sightings: int, peak: int) -> bool:
@@ -118,16 +127,26 @@ class Filter:
         return run.passed
 
     def _accept(self, run: Run, extra: int) -> list[Contact]:
-        contacts = [self._piece(run, extra)]
-        if run.held is not None:
-            contacts.insert(0, run.held)
-            run.held = None
+        return self._hand_out(run, [self._piece(run, extra)])
+
+    def _hand_out(self, run: Run, last: list[Contact]) -> list[Contact]:
+        contacts = [*run.held, *last]
+        run.held = []
         self.counts.contacts += len(contacts)
         self.counts.contact_sightings += sum(contact.sightings for contact in contacts)
         return contacts
 
     def _piece(self, run: Run, extra: int) -> Contact:
         return run.piece(self._rules, self._ranging, extra, synced=self.synced)
+
+    def _estimated(self, piece: Contact) -> Contact:
+        estimate = self._ranging.estimate(piece.scans)
+        return replace(piece, near_s=estimate.near_s, distance_m=estimate.distance_m)
+
+    def _drop_held(self, run: Run) -> None:
+        for piece in run.held:
+            self._drop(piece.sightings, piece.rssi_max)
+        run.held = []
 
     def _drop(self, sightings: int, peak: int) -> None:
         counts = self.counts

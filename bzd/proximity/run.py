@@ -39,7 +39,7 @@ class Run:
         since: end of what is accounted for before the open instance, or APART.
         limit: the open instance takes sightings before this.
         passed: whether the run is known to pass the filter.
-        held: a piece that was cut off before that was known.
+        held: pieces that were cut off before that was known.
         queue: where `places` keeps it.
     """
 
@@ -67,7 +67,7 @@ class Run:
         self.began = self.start = now
         self.packed = array("i")
         self.passed = False
-        self.held: Contact | None = None
+        self.held: list[Contact] = []
         self.queue = queue
         self.open(now, sighting.rssi, APART)
 
@@ -99,7 +99,7 @@ class Run:
         self.packed = array("i")
 
     def move(self, shift: int, rules: Rules) -> None:
-        """Move it in time by so many milliseconds; the piece that is held as well."""
+        """Move it in time by so many milliseconds; what is held of it as well."""
         settled = self.limit != self.first
         self.began += shift
         self.start += shift
@@ -110,9 +110,25 @@ class Run:
             self.since += shift
         if settled:
             self.settle(rules)
-        if self.held is not None:
-            start, end = ((round(time * 1000) + shift) / 1000 for time in (self.held.start, self.held.end))
-            self.held = replace(self.held, start=start, end=end)
+        for index, piece in enumerate(self.held):
+            start, end = ((round(time * 1000) + shift) / 1000 for time in (piece.start, piece.end))
+            self.held[index] = replace(piece, start=start, end=end)
+
+    def keep_from(self, rest: Contact, rules: Rules) -> None:
+        """Go on as the last piece of itself, of which earlier ones were cut off; see `bzd.proximity.midnight`."""
+        settled = self.limit != self.first
+        *closed, still = rest.scans
+        seconds, stood_for = round(still.seconds * 1000), rules.stands_for(self.first, self.last, self.since)
+        self.start = round(rest.start * 1000)
+        self.first = self.start + round(still.offset_s * 1000)
+        if seconds != stood_for:
+            self.since = self.last - seconds
+        if still.sightings != min(self.count, _SIGHTINGS_MAX):
+            self.count, self.rssi_sum = still.sightings, round(self.rssi_sum * still.sightings / self.count)
+        self.packed = array("i", (number for scan in closed for number in _packed(scan)))
+        self.limit = self.first
+        if settled:
+            self.settle(rules)
 
     def piece(self, rules: Rules, ranging: Ranging, extra: int = 0, *, synced: bool = True) -> Contact:
         """The present piece as a contact, as if its open instance were closed and stood for `extra` ms more."""
@@ -146,6 +162,11 @@ class Run:
         mean = (16 * self.rssi_sum + self.count) // (2 * self.count)
         seconds = rules.stands_for(self.first, self.last, self.since) + extra
         return self.first - self.start, seconds, self.count, mean, self.peak
+
+
+def _packed(scan: ScanInstance) -> tuple[int, int, int, int, int]:
+    mean = round(scan.rssi_mean * 8)
+    return round(scan.offset_s * 1000), round(scan.seconds * 1000), scan.sightings, mean, scan.rssi_max
 
 
 def _unpack(packed: array[int]) -> tuple[ScanInstance, ...]:

@@ -63,7 +63,7 @@ class Tracker:
     @property
     def pending(self) -> int:
         """Sightings that are neither in a contact that was handed out nor dropped."""
-        held = sum(run.held.sightings for run in self._runs.values() if run.held is not None)
+        held = sum(piece.sightings for run in self._runs.values() for piece in run.held)
         return len(self._waiting) + held + sum(run.totals()[0] for run in self._runs.values())
 
     def feed(self, sighting: Sighting) -> Sequence[Contact]:
@@ -96,14 +96,17 @@ class Tracker:
             self._expire(milliseconds(max(time - _TOLERANCE_S, 0.0)))
         return self._hand_out()
 
-    def redate(self, shift_ms: int, *, synced: bool) -> None:
+    def redate(self, shift_ms: int, *, synced: bool) -> list[Contact]:
         """The clock that dated the sightings was wrong: move all that is not closed yet, durations unchanged.
 
-        A run that was moved over a UTC midnight is not cut there. Keys of open contacts move with their start.
+        Keys of open contacts move with their start.
 
         Args:
             shift_ms: milliseconds to add to every time.
-            synced: whether the clock is known to be right now.
+            synced: whether the clock is known to be right now; a run that then runs over a UTC midnight is cut there.
+
+        Returns:
+            The contacts that closed by it.
         """
         self._filter.synced = synced
         seconds = shift_ms / 1000
@@ -113,6 +116,9 @@ class Tracker:
             self._next_expiry += shift_ms
         for run in self._runs.values():
             run.move(shift_ms, self._rules)
+            if synced:
+                self._closed += self._filter.cut_moved(run)
+        return self._hand_out()
 
     def finish(self) -> list[Contact]:
         """Close everything, in order of start; a sighting after this begins anew."""

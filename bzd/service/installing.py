@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bzd import config
 from bzd.errors import OutputError, StateError
 from bzd.service import source
 from bzd.service.system import System
@@ -17,10 +18,16 @@ from bzd.store.state import KEY_RECIPIENTS, RECIPIENTS, STORE_FILE, output_error
 
 SERVICE = "bzd.service"
 FIRST_BOOT = "bzd-init.service"
-USER = "bzd"
+FETCHER = "bzd-feed.service"
+POLLS = "bzd-feed.timer"
+USERS = ("bzd", "bzd-feed")
 STATE = "var/lib/bzd"
+FETCHED = "var/lib/bzd-feed"
 CONFIG = "etc/bzd"
+CONFIG_FILE = f"{CONFIG}/bzd.toml"
 LINK = "usr/local/bin/bzd"
+WARNINGS, LAMP = "bzd-warn.path", "bzd-warn.service"
+"""Watches for warnings, and does what the admin says then: nothing, as it comes."""
 
 _UNITS = "usr/local/lib/systemd/system"
 """Below what an admin changes, /etc, and apart from what packages bring, /usr/lib (systemd.unit(5))."""
@@ -32,9 +39,13 @@ _EXPERIMENTAL = "etc/systemd/system/bluetooth.service.d/bzd.conf"
 _FILES = {
     f"{_UNITS}/{SERVICE}": SERVICE,
     f"{_UNITS}/{FIRST_BOOT}": FIRST_BOOT,
+    f"{_UNITS}/{FETCHER}": FETCHER,
+    f"{_UNITS}/{POLLS}": POLLS,
     f"usr/local/lib/sysusers.d/{_DECLARATION}": "sysusers.d/bzd.conf",
     f"usr/local/lib/tmpfiles.d/{_DECLARATION}": "tmpfiles.d/bzd.conf",
     _EXAMPLE: "bzd.toml",
+    f"{_UNITS}/{WARNINGS}": WARNINGS,
+    f"{_UNITS}/{LAMP}": LAMP,
 }
 """Where on the machine, and where in `source.folder`."""
 
@@ -58,6 +69,16 @@ class Installation:
         return self._root / STATE
 
     @property
+    def has_feed(self) -> bool:
+        """Whether the machine's configuration names a feed.
+
+        Raises:
+            ConfigError: if it is wrong.
+        """
+        path = self._root / CONFIG_FILE
+        return path.exists() and bool(config.load(path).config.match.feed)
+
+    @property
     def has_store(self) -> bool:
         """Whether a sealed store was made already."""
         return os.path.exists(self._root / STATE / STORE_FILE)  # noqa: PTH110  exists raises where one may not look
@@ -77,10 +98,12 @@ class Installation:
 
         Raises:
             InputError: if bzd is not at the prefix, or cannot run from there.
+            ConfigError: if there is a configuration already, and it is wrong.
             StateError: if an image has a store, which all badges made from it would share.
             OutputError: if something cannot be written or a program of the system fails.
         """
         self._check()
+        has_feed = self.has_feed
         changed = [path for path, name in _FILES.items() if self._write(path, source.unit(name, self._prefix))]
         if recipients:
             changed += self._seal_to({RECIPIENTS: recipients, KEY_RECIPIENTS: key_recipients})
@@ -91,6 +114,9 @@ class Installation:
         self.system.make_user(_DECLARATION)
         self.system.make_directories(_DECLARATION)
         self.system.enable(SERVICE)
+        self.system.enable(WARNINGS)
+        if has_feed:  # one that an admin enabled otherwise stays so
+            self.system.enable(POLLS)
         return changed
 
     def start(self, *, experimental: bool) -> None:
@@ -104,7 +130,10 @@ class Installation:
         """
         if experimental:
             self.system.restart("bluetooth.service")
+        self.system.restart(WARNINGS)
         self.system.restart(SERVICE)
+        if self.has_feed:
+            self.system.restart(POLLS)
 
     def uninstall(self, *, delete_data: bool) -> list[str]:
         """Stop the service and take away what `install` wrote.
@@ -118,17 +147,17 @@ class Installation:
         Raises:
             OutputError: if something cannot be removed or a program of the system fails.
         """
-        known = self._root / _UNITS / SERVICE
-        if known.exists():
-            self.system.disable(SERVICE)
+        for unit in (SERVICE, WARNINGS, POLLS, FETCHER):
+            if (self._root / _UNITS / unit).exists():
+                self.system.disable(unit)
         link = self._root / LINK
         own = [LINK] if link.is_symlink() and str(link.readlink()) == f"{self._prefix}/bin/bzd" else []
         gone = [path for path in (*_FILES, _SEALED_TO, _EXPERIMENTAL, *own) if self._remove(path)]
         self.system.reload()
         if delete_data:
-            gone += [path for path in (STATE, CONFIG) if self._remove(path)]
-            if _has_user(self._root):
-                self.system.remove_user(USER)
+            gone += [path for path in (STATE, FETCHED, CONFIG) if self._remove(path)]
+            for user in filter(self._has_user, USERS):
+                self.system.remove_user(user)
         return gone
 
     def _check(self) -> None:
@@ -203,9 +232,9 @@ class Installation:
                 target.parent.rmdir()
         return True
 
-
-def _has_user(root: Path) -> bool:
-    try:
-        return any(line.startswith(f"{USER}:") for line in (root / "etc/passwd").read_text().splitlines())
-    except OSError:
-        return False
+    def _has_user(self, name: str) -> bool:
+        try:
+            users = (self._root / "etc/passwd").read_text().splitlines()
+        except OSError:
+            return False
+        return any(line.startswith(f"{name}:") for line in users)

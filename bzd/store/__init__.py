@@ -23,12 +23,13 @@ the identity lies beside the store (`bzd init` without `--recipient`), the thief
 What nobody promises:
 
 - *Who can write to the card* is trusted. The recipients are what `recipients/*.pub` holds whenever a segment begins: a
-  key put there opens all that is sealed from then on, never what was sealed before; compare the fingerprints that
-  `bzd init` shows on the badge. Such a person can also delete rows or put back older copies of them, or of the whole
+  key put there opens all that is sealed from then on, never what was sealed before. One more than at `bzd init` shows
+  as a sealed key more (`bzd.store.openers`), one in the place of another does not: compare the fingerprints that `bzd
+  init` and `bzd status` show. Such a person can also delete rows or put back older copies of them, or of the whole
   store, and seldom be noticed, and can seal a history of their own, since that takes public keys only. Whoever opens a
   store should know the fingerprint of its signing key from elsewhere.
 - *Erasure* reaches what the file system shows. Flash memory keeps overwritten pages as long as it likes, and so do
-  snapshots, backups, exported files and the copy in the temporary folder of an export to a stream that was killed:
+  snapshots, backups and exported files:
   purge them likewise. Inside the file, SQLite may leave a copy of a sealed record where it moved one between pages; it
   opens no more once its key is gone. Keys, all of one length and only ever appended, leave none: 10,465 deletions in
   any order left not a byte run of 24.
@@ -80,7 +81,7 @@ by less than two hours. A segment whose `provisional` is not 0 was written by a 
 a whole or not at all, and the next appender removes what a replay left that never finished. Readers leave it out if
 `provisional` is 1; 2 lets them watch a replay in real time. A segment without sealed keys was purged, and its rows go
 with the next appender. A segment of purpose 6 holds the keys of cases that explain contacts of its UTC day, and the key
-files that were read on it; without a day, those that explain contacts of which the time is not known. It is never added
+files that were read on it; without a day, those that explain contacts in segments without one. It is never added
 to: what was found is written anew as a whole, in one transaction with the files that it was found in.
 
 Sealing

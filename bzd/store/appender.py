@@ -14,6 +14,7 @@ from bzd.model import Contact, DailyKey
 from bzd.store import container, requests
 from bzd.store import state as layout
 from bzd.store.draft import Draft, Handle
+from bzd.store.identity import PublicKey
 from bzd.store.lock import AppenderLock
 from bzd.store.records import ClockAnchor, encode_anchor, encode_key
 from bzd.store.sealing import CONTACTS, FINDINGS, OWN_KEYS, Place
@@ -74,6 +75,7 @@ class Appender:
     was changed.
 
     Attributes:
+        sealed_to: whom the segment of each purpose is sealed to that was begun last.
         undated: the clock as it is now, while it is not known to be right; each segment without a day begins with it.
     """
 
@@ -87,6 +89,7 @@ class Appender:
         self._before_replay = 0
         self._highest = 0
         self.undated: ClockAnchor | None = None
+        self.sealed_to: dict[int, Sequence[PublicKey]] = {}
         with container.translated(self._path):
             self._store_id, _ = container.store_row(connection, self._path)
         self._discard_leftovers()
@@ -312,6 +315,7 @@ class Appender:
         folder = layout.RECIPIENTS if purpose == CONTACTS else layout.KEY_RECIPIENTS
         keys = layout.recipients(self._state, folder)
         cipher = insert_segment(self._connection, place, keys, provisional=self._provisional)
+        self.sealed_to[purpose] = keys
         return Segment(place, cipher, key_mark(self._connection, place.segment))
 
     def _end(self, segments: Collection[Segment]) -> None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from bzd.store import container
 from bzd.store.state import output_error, store_file, write_new
+
+T = TypeVar("T")
 
 
 def backup(source: Path, out: Path | BinaryIO) -> None:
@@ -27,15 +30,27 @@ def backup(source: Path, out: Path | BinaryIO) -> None:
     if isinstance(out, Path):
         _copy(store_file(source), out)
         return
+    by_way_of_a_file(lambda path: _copy(store_file(source), path), out)
+
+
+def by_way_of_a_file(make: Callable[[Path], T], out: BinaryIO) -> T:
+    """Make a file in the temporary folder, and write what it holds to a stream; BrokenPipeError is the caller's.
+
+    The file has no name any more while it is written to the stream, which takes as long as its reader likes: whatever
+    kills this process then, nothing of it stays.
+
+    Args:
+        make: makes the file at a path, where there is none, and returns what this returns.
+        out: the stream.
+
+    Raises:
+        OutputError: if the stream cannot be written to.
+    """
     with tempfile.TemporaryDirectory(prefix="bzd-") as folder:
-        path = Path(folder) / "export.bzd"
-        _copy(store_file(source), path)
-        send(path, out)
-
-
-def send(path: Path, out: BinaryIO) -> None:
-    """Write what a file holds to a stream; BrokenPipeError is the caller's."""
-    with path.open("rb") as file:
+        path = Path(folder) / "store.bzd"
+        made = make(path)
+        file = path.open("rb")
+    with file:
         try:
             shutil.copyfileobj(file, out)
             out.flush()
@@ -43,6 +58,7 @@ def send(path: Path, out: BinaryIO) -> None:
             raise
         except OSError as error:
             raise output_error(Path(getattr(out, "name", "output")), error) from error
+    return made
 
 
 def _copy(source: Path, target: Path) -> None:

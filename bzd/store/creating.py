@@ -15,6 +15,7 @@ from bzd.store import container
 from bzd.store import state as layout
 from bzd.store.identity import Identity, PublicKey, fingerprint
 from bzd.store.lock import AppenderLock
+from bzd.store.openers import changes
 from bzd.store.records import LABEL_MAX_BYTES, Label, SigningKey, encode_label, encode_signing_key
 from bzd.store.sealing import LABEL, SIGNING, Place
 from bzd.store.segments import insert_record, insert_segment
@@ -36,6 +37,7 @@ class StoreInfo:
         key_recipients: who can open the badge's own daily keys from the next segment on.
         identity: the identity file on this machine, None without one.
         created: whether this call made the store.
+        changes: how whom it is sealed to differs from when it was made, a sentence each (`bzd.store.openers`).
     """
 
     path: Path
@@ -45,6 +47,7 @@ class StoreInfo:
     key_recipients: tuple[PublicKey, ...]
     identity: Path | None
     created: bool = False
+    changes: tuple[str, ...] = ()
 
     @property
     def signing_fingerprint(self) -> str:
@@ -120,15 +123,20 @@ def inspect(state: Path, *, created: bool = False) -> StoreInfo:
     path = state / layout.STORE_FILE
     with container.open_reader(path) as connection:
         store_id, signing_key = container.store_row(connection, path)
+        recipients = tuple(layout.recipients(state, layout.RECIPIENTS))
+        owners = tuple(layout.recipients(state, layout.KEY_RECIPIENTS))
+        with container.translated(path):
+            changed = tuple(changes(connection, recipients, owners))
     identity = state / layout.IDENTITY_FILE
     return StoreInfo(
         path,
         store_id,
         signing_key,
-        tuple(layout.recipients(state, layout.RECIPIENTS)),
-        tuple(layout.recipients(state, layout.KEY_RECIPIENTS)),
+        recipients,
+        owners,
         identity if identity.exists() else None,
         created,
+        changed,
     )
 
 

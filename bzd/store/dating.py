@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bzd.model import Contact
+from bzd.proximity.midnight import cut
 from bzd.store.fields import TIME_MAX_S
 from bzd.store.records import ClockAnchor
 
@@ -33,7 +34,7 @@ class Clocks:
             # The last one wins: a clock is set because it was wrong before.
             (self._right if anchor.synced else self._guess)[anchor.boot_id] = anchor.wall - anchor.boottime
 
-    def dated(self, contact: Contact, segment: Iterable[ClockAnchor]) -> Contact:
+    def dated(self, contact: Contact, segment: Iterable[ClockAnchor]) -> list[Contact]:
         """A contact of a segment without a day, with its time as far as it is known.
 
         Args:
@@ -41,18 +42,18 @@ class Clocks:
             segment: the anchors in its segment, which name its boot; without one it stays as it is.
 
         Returns:
-            With its right time and `synced`, if its boot was ever synchronised; else with the best guess. It may run
-            over a UTC midnight, since nobody knew when that was.
+            With its right time and `synced`, if its boot was ever synchronised; else with the best guess. Where it
+            then runs over a UTC midnight, in pieces that do not.
         """
         boot = next((anchor.boot_id for anchor in segment), None)
         if boot is None:
-            return contact
+            return [contact]
         synced = boot in self._right
         offset = self._right[boot] if synced else self._guess.get(boot, 0.0)
         start, end = (round((time + offset) * 1000) / 1000 for time in (contact.start, contact.end))
         if not 0 <= start <= end < TIME_MAX_S:
-            return contact
-        return replace(contact, start=start, end=end, synced=synced)
+            return [contact]
+        return cut(replace(contact, start=start, end=end, synced=synced))
 
     def error_s(self, segment: Iterable[ClockAnchor]) -> float | None:
         """How wrong the clock was at most in a segment without a day, in seconds; None where nobody knows."""

@@ -20,6 +20,7 @@ from bzd.store.dating import KEY_ERROR_MAX_S, Clocks
 from bzd.store.findings import Findings
 from bzd.store.identity import Identity
 from bzd.store.matched import MatchedKey, MatchedKeys, ReadFile, ReadFiles
+from bzd.store.openers import increases, openers
 from bzd.store.opening import Contents, SegmentRow, open_segment, orphans, read_segment, segment_rows
 from bzd.store.records import ClockAnchor, ContactPart, Label, SigningKey, join
 from bzd.store.sealing import CONTACTS, FINDINGS, LABEL, OWN_KEYS, SIGNING, RecordCipher
@@ -112,7 +113,7 @@ class Reader:
                 yield contact
 
     def keys(self) -> Iterator[DailyKey]:
-        """The badge's own daily keys in order of their start, each once.
+        """The badge's own daily keys in the order in which they were made, each once.
 
         Of those used before the clock was known to be right, the ones that were used at about their time. A key that
         was ended before its time is there twice, and comes with the earlier end.
@@ -129,7 +130,7 @@ class Reader:
         for key in (key for segment in segments for key in self._segment_keys(segment, clocks)):
             named = (key.protocol, key.key, key.start)
             found[named] = min(found.get(named, key), key, key=attrgetter("end"))
-        yield from sorted(found.values(), key=lambda key: (key.start, key.end, key.protocol))
+        yield from found.values()
 
     def anchors(self) -> Iterator[ClockAnchor]:
         """The clock anchors, in the order of their segments."""
@@ -237,7 +238,7 @@ class Reader:
                 self.damaged += len(pieces)
                 self.problems.append(f"{segment.name}: a contact of {len(pieces)} records lacks others and is left out")
             else:
-                yield contact if segment.place.day is not None else self._clocks.dated(contact, anchors)
+                yield from [contact] if segment.place.day is not None else self._clocks.dated(contact, anchors)
 
     def _records(self, segment: SegmentRow) -> Iterator[object]:
         if segment.provisional:
@@ -254,9 +255,7 @@ class Reader:
             yield record
 
     def _report_unopened(self, segment: SegmentRow) -> None:
-        day = segment.place.day
-        date = "" if day is None else f" of {(_EPOCH + timedelta(days=day)).date()}"
-        self.problems.append(f"{segment.name}{date}: not opened; it is sealed to others, or its key is damaged")
+        self.problems.append(f"{_dated_name(segment)}: not opened; it is sealed to others, or its key is damaged")
 
     def _survey(self) -> None:
         """Look again which segments there are, and whether rows are left of others, in one short read."""
@@ -265,6 +264,7 @@ class Reader:
             try:
                 self._segments = list(segment_rows(self._connection, self.store_id))
                 lost = orphans(self._connection, {segment.place.segment for segment in self._segments})
+                counts = openers(self._connection, [segment.place.segment for segment in self._segments])
             finally:
                 self._connection.execute("COMMIT")
         except container.SQLITE_ERRORS as error:
@@ -272,10 +272,23 @@ class Reader:
             return
         if lost:
             self.problems.append(f"{len(lost)} segments have lost their keys, so that their records cannot be read")
+        self._report_more_openers(counts)
+
+    def _report_more_openers(self, counts: dict[int, int]) -> None:
+        made_for = max((counts.get(segment.place.segment, 0) for segment in self._of(LABEL)), default=0)
+        for purpose in (CONTACTS, OWN_KEYS):
+            segments = {segment.place.segment: segment for segment in self._of(purpose)}
+            for number, text in increases(counts, segments, made_for):
+                self.problems.append(f"{_dated_name(segments[number])}: {text}")
 
 
 _KEYS_HINT = "give the identity of one of the key recipients with --identity FILE"
 _start = attrgetter("start")
+
+
+def _dated_name(segment: SegmentRow) -> str:
+    day = segment.place.day
+    return segment.name if day is None else f"{segment.name} of {(_EPOCH + timedelta(days=day)).date()}"
 
 
 def _day(segment: SegmentRow) -> int:

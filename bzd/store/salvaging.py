@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import BinaryIO
 
 from bzd.errors import StateError, StoreError
 from bzd.store import container
-from bzd.store.copying import send
+from bzd.store.copying import by_way_of_a_file
 from bzd.store.pages import PageCounts, Value, file_pages, log_pages, rows
 from bzd.store.state import output_error, store_file, write_new
 
@@ -56,11 +55,7 @@ def salvage(source: Path, out: Path | BinaryIO) -> SalvageResult:
     """
     if isinstance(out, Path):
         return _salvage(store_file(source), out)
-    with tempfile.TemporaryDirectory(prefix="bzd-") as folder:
-        path = Path(folder) / "salvaged.bzd"
-        result = _salvage(store_file(source), path)
-        send(path, out)
-        return result
+    return by_way_of_a_file(lambda path: _salvage(store_file(source), path), out)
 
 
 def _salvage(source: Path, target: Path) -> SalvageResult:

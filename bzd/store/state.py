@@ -9,6 +9,7 @@
     recipients/*.pub        0644  public keys that contacts are sealed to, from the next segment on
     key-recipients/*.pub    0644  public keys that the badge's own daily keys are sealed to
     identity.key            0600  only where this machine may read its own store
+    feed/                   0755  key files that `bzd match --feed` fetched (`bzd.feed`)
     machine                 0600  hashes that tell a copied card (`bzd.store.machine`)
     paused                  0600  only while the badge is paused (`bzd.daemon.pausing`)
 """
@@ -135,6 +136,11 @@ def load_identities(
         where = "" if state is None else f" for {state}"
         raise IdentityError(f"no identity{where}, so nothing can be read")
     return [load_identity(path, ask) for path in candidates]
+
+
+def usual_identity(state: Path) -> Path | None:
+    """The identity that this machine opens a state directory's store with; None if there is none here."""
+    return next((path for path in _usual_identities(state) if os.path.exists(path)), None)  # noqa: PTH110  as above
 
 
 def _usual_identities(state: Path | None) -> list[Path]:

@@ -8,7 +8,8 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,26 @@ Process = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No state, configuration, or time zone of whoever runs the tests; a home of their own."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     systemd = ("STATE_DIRECTORY", "CONFIGURATION_DIRECTORY")
     for name in ("BZD_STATE", "BZD_CONFIG", "BZD_DEBUG", *systemd, "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("bzd.cli.options.SYSTEM_STATE", tmp_path / "no-system-state")
     monkeypatch.setattr("bzd.cli.options.SYSTEM_CONFIG", tmp_path / "no-system-config")
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def east(_alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hours east of Greenwich (POSIX counts westward)."""
+    monkeypatch.setenv("TZ", "EAST-2")
+    time.tzset()
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +23,7 @@ if TYPE_CHECKING:
 Make = Callable[..., Contact]
 
 
-@pytest.fixture(autouse=True)
-def _zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two hours east of Greenwich (POSIX counts westward)."""
-    monkeypatch.setenv("TZ", "EAST-2")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("east")
 
 
 def stored(state: Path) -> list[Contact]:

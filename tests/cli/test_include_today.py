@@ -157,3 +157,13 @@ def test_the_admin_who_holds_the_identity(bzd: Bzd, store: Store, keys: Keys, tm
     words = ["export", "keys", "--state", state, "--include-today", "--yes", "-o", tmp_path / "case.zip"]
     assert bzd(*words).code == 7
     assert bzd(*words, "--identity", tmp_path / "admin.key").code == 0
+
+
+def test_just_after_midnight(bzd: Bzd, store: Store, tmp_path: Path) -> None:
+    """For a minute yesterday's key may be on the air still; so yesterday counts as today."""
+    state = store(YESTERDAY)
+    words = ["export", "keys", "--state", state, "--yes", "--force", "-o", tmp_path / "case.zip"]
+    for seconds, code in ((0.0, 4), (59.9, 4), (60.0, 0)):
+        assert bzd(*words, now=TODAY + seconds).code == code
+    assert bzd(*words, "--include-today", now=TODAY + 30).code == 0
+    assert [key.end for key in read_key_file(tmp_path / "case.zip", allow_unsigned=True).keys] == [TODAY]

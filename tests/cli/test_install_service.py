@@ -129,6 +129,34 @@ def test_uninstalling_leaves_the_data_unless_told(bzd: Bzd, image: Path, keys: K
 
 
 @image_only
+def test_feeds_are_fetched_if_one_is_configured(bzd: Bzd, image: Path) -> None:
+    """The timer is there in any case, and is enabled only where it has something to do; its user sees no store."""
+    timer = "etc/systemd/system/timers.target.wants/bzd-feed.timer"
+    words = ("install-service", "--root", image)
+    assert bzd(*words).code == 0
+    there = files(image)
+    assert timer not in there
+    assert (
+        "ExecStart=/opt/bzd/bin/bzd match --download /var/lib/bzd-feed\n"
+        in (there["usr/local/lib/systemd/system/bzd-feed.service"])
+    )
+    users = {
+        fields[0]: fields for fields in (line.split(":") for line in (image / "etc/passwd").read_text().splitlines())
+    }
+    assert (image / "var/lib/bzd-feed").stat().st_uid == int(users["bzd-feed"][2]) != int(users["bzd"][2])
+    config = image / "etc/bzd/bzd.toml"
+    config.write_text("[match]\nfeed = ['https://example.org/index.txt']\n")
+    assert "bzd-feed.timer" in bzd(*words).err
+    assert files(image)[timer] == "/usr/local/lib/systemd/system/bzd-feed.timer"
+    config.write_text("[match]\nfeeds = []\n")
+    assert bzd(*words).code == 3
+    config.unlink()
+    assert bzd(*words, "--uninstall", "--delete-data").code == 0
+    assert set(files(image)) == {"opt/bzd/bin/bzd"}
+    assert "bzd-feed" not in (image / "etc/passwd").read_text()
+
+
+@image_only
 def test_uninstalling_what_is_not_there_is_harmless(bzd: Bzd, image: Path) -> None:
     """It says so by listing nothing."""
     result = bzd("install-service", "--root", image, "--uninstall")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def test_json(match: Bzd, fill: Fill, publish: Publish) -> None:
     assert [found[name] for name in said] == ["confirmed_test", None, "high", "gaen", "state", 60.0, 60.0]
     assert [(day["date"], day["risk"], day["minutes"]) for day in whole["days"]] == [("2027-01-14", "high", 23.0)]
     assert whole["counts"] == {
-        "files": 1, "keys": 1, "contacts": 3, "undated": 0, "suspicious": 0, "out_of_time": 0
+        "files": 1, "earlier_files": 0, "keys": 1, "contacts": 3, "undated": 0, "suspicious": 0, "out_of_time": 0
     }  # fmt: skip
     assert match("--state", words[1], publish(key(5), name="b.zip"), "--json").json["encounters"] == []
 
@@ -280,6 +281,38 @@ def test_bluezone(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
     assert bzd("match", "--state", state, "--bluezone", state / "identity.key").code == 4
 
 
+def test_the_day_may_turn_elsewhere(match: Bzd, fill: Fill, publish: Publish) -> None:
+    """20 minutes from 16:50 UTC are one day's 20, or 10 of each of two of Vietnam's: in words, as data, as a graph."""
+    words = ["--state", fill(*heard(key(1), 16 + 5 / 6, 20)), publish(key(1))]
+    vietnam = ["--set", "match.day_offset_s=25200"]
+    assert match(*words).out.startswith("On 14 January 2027 you were within 2 m of a case for 20 minutes (high risk).")
+    first, second = match(*words, *vietnam).out.splitlines()[:2]
+    assert first == "On 14 January 2027 you were within 2 m of a case for 10 minutes (low risk)."
+    assert second == first.replace("14", "15")
+    days = match(*words, *vietnam, "--json").json["days"]
+    assert [(day["date"], day["near_s"]) for day in days] == [("2027-01-14", 600.0), ("2027-01-15", 600.0)]
+    rows = list(csv.reader(match(*words, *vietnam, "--graph").out.splitlines()))[1:]
+    assert [row[2:4] for row in rows] == [["2027-01-14", "10.0"], ["2027-01-15", "10.0"]]
+    late = ["--state", fill(*heard(key(2), 18, 5), name="late"), publish(key(2), name="2.zip"), "--jsonl"]
+    assert [match(*late, *how).jsonl[0]["date"] for how in ([], vietnam)] == ["2027-01-14", "2027-01-15"]
+
+
+def test_how_often_the_badge_listened_and_what_a_metre_costs(match: Bzd, fill: Fill, publish: Publish) -> None:
+    """Options that say what the store's numbers stand for: the scan period, and the attenuation at one metre."""
+    (rolling_id,) = gaen.PROTOCOL.rolling_ids(key(1).key, FIRST + 60, 1)
+    aem, start = gaen.seal(key(1).key, rolling_id, gaen.Metadata(10)), MIDNIGHT + 36_000
+    scan = ScanInstance(0.0, 300.0, 6, -55.0, -55)
+    state = fill(Contact("gaen", rolling_id, aem, start, start + 4, 0.0, 1.0, True, (scan,)))
+
+    def found(*how: str) -> tuple[float, float]:
+        (one,) = match("--state", state, publish(key(1)), "--jsonl", *how).jsonl
+        return one["duration_s"], one["near_s"]
+
+    assert found("--set", "scan.period_s=0") == (4.0, 4.0)
+    assert found("--set", "scan.period_s=300") == (300.0, 300.0)
+    assert found("--set", "scan.period_s=0", "--set", "match.path_loss_1m_db=50") == (4.0, 0.0)
+
+
 def test_a_calibrated_model(match: Bzd, fill: Fill, publish: Publish, tmp_path: Path) -> None:
     """A correction of 15 dB brings somebody at -65 dBm near, by number or from the table; a model must be in it."""
     words = ["--state", fill(*heard(key(1), 9, 20, rssi=-65.0)), publish(key(1)), "--json"]
@@ -294,39 +327,6 @@ def test_a_calibrated_model(match: Bzd, fill: Fill, publish: Publish, tmp_path: 
     assert near("--set", "match.rssi_correction_db=15") == near(*table, "--set", "match.model=Pi 4") == 1200
     refused = match(*words, *table, "--set", "match.model=Pi 9")
     assert (refused.code, "has no model 'Pi 9'" in refused.err) == (3, True)
-
-
-def test_listing(bzd: Bzd, publish: Publish, tmp_path: Path) -> None:
-    """What is in files and whether they verify, without any store; one that does not is shown, and is an error."""
-    signed = publish(
-        key(1), key(2, report_type=ReportType.SELF_REPORT), region="CH", signers=(SignatureInfo("228", "v1"),)
-    )
-    unsigned = publish(key(1), name="case.zip", signed=False)
-    shown = bzd("match", "--list", signed, unsigned, "--verify-key", tmp_path / "ha.pub")
-    assert shown.code == 0
-    rows = shown.out.splitlines()
-    assert f"yes, with {tmp_path / 'ha.pub'}" in rows[1]
-    assert "228 version v1" in rows[1]
-    assert rows[2].endswith("unsigned")
-    data = bzd("match", "--list", signed, "--json").json
-    (file,) = data["files"]
-    assert (data["schema"], file["keys"], file["region"], file["verified"]) == ("bzd.keyfiles/1", 2, "CH", None)
-    assert file["report_types"] == {"self_report": 1, "unknown": 1}
-    assert (file["first"], file["last"]) == ("2027-01-14T00:00:00.000Z", "2027-01-15T00:00:00.000Z")
-    (tmp_path / "other.pub").write_bytes(SigningKey.generate().public_pem())
-    wrong = bzd("match", "--list", signed, "--verify-key", tmp_path / "other.pub", "--jsonl")
-    assert (wrong.code, wrong.jsonl[0]["schema"], wrong.jsonl[0]["verified"]) == (4, "bzd.keyfile/1", False)
-    assert bzd("match", "--list", tmp_path / "absent.zip").code == 4
-
-
-def test_the_published_test_vectors(bzd: Bzd, shared: Path) -> None:
-    """What others published is listed."""
-    folder = shared / "data" / "diagnosis-keys" / "google-server-example"
-    files = sorted(folder.rglob("*.zip"))
-    assert files
-    listed = bzd("match", "--list", *files, "--json")
-    assert (listed.code, len(listed.json["files"])) == (0, len(files))
-    assert all(file["keys"] + file["revised"] for file in listed.json["files"])
 
 
 def test_the_graph(match: Bzd, fill: Fill, publish: Publish) -> None:
@@ -363,6 +363,14 @@ def test_the_store_stays_as_it_is(match: Bzd, fill: Fill, publish: Publish, tmp_
     copy.chmod(0o400)
     found = match("--state", copy, "--identity", state / "identity.key", file, "--jsonl")
     assert found.out == match("--state", state, file, "--jsonl").out
+
+
+def test_a_folder_with_a_pipe(match: Bzd, fill: Fill, publish: Publish) -> None:
+    """What ends like a key file and is no file is not waited for."""
+    folder = publish(key(1), name="keys/1.zip").parent
+    os.mkfifo(folder / "0.zip")
+    (folder / "2.zip").mkdir()
+    assert match("--state", fill(*heard(key(1), 9, 20)), folder, "--exit-code").code == 10
 
 
 def test_wrong_usage(match: Bzd, fill: Fill, publish: Publish) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bzd.matching import keyfile
-from bzd.matching.keyfile import KeyFile, read_key_file, write_key_file
-from bzd.matching.keys import DiagnosisKey
+from bzd.matching.keyfile import KeyFile, SignatureInfo, read_key_file, write_key_file
+from bzd.matching.keys import DiagnosisKey, ReportType
 from bzd.matching.publishing import Publishing, publish
+from bzd.matching.signing import SigningKey
 from bzd.protocols.schedule import DAY_S
 
 if TYPE_CHECKING:
@@ -28,10 +29,44 @@ def key(number: int, *, ahead: int = -1) -> DiagnosisKey:
     return DiagnosisKey(number.to_bytes(16, "big"), TODAY + 144 * ahead, 144)
 
 
-def written(path: Path, *keys: DiagnosisKey, **other: Any) -> Path:
-    """An unsigned key file."""
-    path.write_bytes(write_key_file(KeyFile(keys, **other)))
+def written(path: Path, *keys: DiagnosisKey, signing_key: SigningKey | None = None, **other: Any) -> Path:
+    """A key file, unsigned if there is no key to sign with."""
+    path.write_bytes(write_key_file(KeyFile(keys, **other), signing_key))
     return path
+
+
+def test_listing(bzd: Bzd, tmp_path: Path) -> None:
+    """What is in files and whether they verify, without any store; one that does not is shown, and is an error."""
+    authority, reported = SigningKey.generate(), key(2)._replace(report_type=ReportType.SELF_REPORT)
+    (tmp_path / "ha.pub").write_bytes(authority.public_pem())
+    how: dict[str, Any] = {"region": "CH", "signers": (SignatureInfo("228", "v1"),), "signing_key": authority}
+    signed = written(tmp_path / "today.zip", key(1), reported, **how)
+    unsigned = written(tmp_path / "case.zip", key(1))
+    shown = bzd("match", "--list", signed, unsigned, "--verify-key", tmp_path / "ha.pub")
+    assert shown.code == 0
+    rows = shown.out.splitlines()
+    assert f"yes, with {tmp_path / 'ha.pub'}" in rows[1]
+    assert "228 version v1" in rows[1]
+    assert rows[2].endswith("unsigned")
+    data = bzd("match", "--list", signed, "--json").json
+    (file,) = data["files"]
+    assert (data["schema"], file["keys"], file["region"], file["verified"]) == ("bzd.keyfiles/1", 2, "CH", None)
+    assert file["report_types"] == {"self_report": 1, "unknown": 1}
+    assert (file["first"], file["last"]) == ("2027-01-14T00:00:00.000Z", "2027-01-15T00:00:00.000Z")
+    (tmp_path / "other.pub").write_bytes(SigningKey.generate().public_pem())
+    wrong = bzd("match", "--list", signed, "--verify-key", tmp_path / "other.pub", "--jsonl")
+    assert (wrong.code, wrong.jsonl[0]["schema"], wrong.jsonl[0]["verified"]) == (4, "bzd.keyfile/1", False)
+    assert bzd("match", "--list", tmp_path / "absent.zip").code == 4
+
+
+def test_the_published_test_vectors(bzd: Bzd, shared: Path) -> None:
+    """What others published is listed."""
+    folder = shared / "data" / "diagnosis-keys" / "google-server-example"
+    files = sorted(folder.rglob("*.zip"))
+    assert files
+    listed = bzd("match", "--list", *files, "--json")
+    assert (listed.code, len(listed.json["files"])) == (0, len(files))
+    assert all(file["keys"] + file["revised"] for file in listed.json["files"])
 
 
 def test_keys_of_the_future_are_told(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:

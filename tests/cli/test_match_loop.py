@@ -35,6 +35,21 @@ def test_the_demonstration(bzd: Bzd, tmp_path: Path, case: str) -> None:
     _agrees(days, case, names)
 
 
+@pytest.mark.parametrize("hour", [0.0, 0.5, 1.999, 2.0, 23.99])
+def test_the_demonstration_at_any_hour(bzd: Bzd, tmp_path: Path, hour: float) -> None:
+    """The day of the demo is one whose keys may be published, also soon after midnight."""
+    now = MIDNIGHT + 86400 + hour * 3600
+    assert bzd("demo", "--keep", tmp_path / "crowd", now=now).code == 0
+    words = ["export", "keys", "--state", tmp_path / "crowd" / "ben", "--yes", "-o", tmp_path / "case.zip"]
+    assert bzd(*words, now=now).code == 0
+    assert bzd("keygen", "--signing", "-o", tmp_path / "ha.pem").code == 0
+    words = ["publish", tmp_path / "case.zip", "-o", tmp_path / "today.zip", "--sign-key", tmp_path / "ha.pem"]
+    assert bzd(*words, now=now).code == 0
+    words = ["match", "--state", tmp_path / "crowd" / "you", "--verify-key", tmp_path / "ha.pub"]
+    shown = bzd(*words, tmp_path / "today.zip", "--json")
+    assert [day["date"] for day in shown.json["days"]] == ["2027-01-14" if hour >= 2 else "2027-01-13"]
+
+
 def _agrees(days: dict[str, Any], case: str, names: list[str]) -> None:
     """The minutes are the truth but for dara, who sits behind a wall: radio sees walls as distance."""
     crowd = office_hour(MIDNIGHT + 11.5 * 3600, 1)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bzd.cli import output
+from bzd.clock import rfc3339
 from bzd.model import Contact, ScanInstance
 
 CONTACT = Contact(
@@ -55,7 +56,7 @@ def test_contact_has_the_fields_of_the_contract() -> None:
 )
 def test_times_are_rounded_to_milliseconds(seconds: float, text: str) -> None:
     """The nearest millisecond, carried into the seconds where it must be."""
-    assert output.rfc3339(seconds) == text
+    assert rfc3339(seconds) == text
 
 
 def test_json_list_is_one_object_also_when_empty(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -21,12 +22,17 @@ from bzd.matching.keys import DiagnosisKey
 from bzd.model import Contact, DailyKey
 from bzd.store import open_appender
 from bzd.store.identity import Identity
+from tests.feed.servers import Site, serving
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Bzd, Fill
 
 PATIENCE_S = 30
 """No answer of bzd takes longer, however busy the machine is."""
+
+CTRL_C = "\x03"
+PRESS_S = 0.3
+"""As quick as a human presses a key again."""
 
 pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid (util-linux)")
 
@@ -36,7 +42,8 @@ def on_terminal(*words: object, dialogue: Sequence[tuple[str, str]] = (), column
 
     Args:
         words: the command line.
-        dialogue: what it asks, in order, and what to type.
+        dialogue: what it asks, in order, and what to type. Ctrl-C is pressed until it ends: Python's `input` drops an
+            interrupt that comes while it flushes stderr, before it reads, which no human is quick enough for.
         columns: how wide the terminal is.
 
     Returns:
@@ -50,18 +57,23 @@ def on_terminal(*words: object, dialogue: Sequence[tuple[str, str]] = (), column
         shown = ""
         for question, answer in dialogue:
             shown += read_until(ours, question)
-            os.write(ours, f"{answer}\n".encode())
-        shown += read_until(ours, None)
+            if answer != CTRL_C:
+                os.write(ours, f"{answer}\n".encode())
+        interrupted = bool(dialogue) and dialogue[-1][1] == CTRL_C
+        shown += read_until(ours, None, press=CTRL_C if interrupted else "")
         code = running.wait(PATIENCE_S)
     os.close(ours)
     return code, shown
 
 
-def read_until(terminal: int, text: str | None) -> str:
-    """Read until some text was shown, or with None until the terminal is closed."""
+def read_until(terminal: int, text: str | None, press: str = "") -> str:
+    """Read until some text was shown, or with None until the terminal is closed; press a key while it is silent."""
     shown, end = "", time.monotonic() + PATIENCE_S
     while text is None or text not in shown:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
+        ready, _, _ = select.select([terminal], [], [], PRESS_S if press else max(0.0, end - time.monotonic()))
+        if press and not ready and time.monotonic() < end:
+            os.write(terminal, press.encode())
+            continue
         assert ready, f"no {text!r} in {shown!r}"
         try:
             data = os.read(terminal, 65536)
@@ -137,6 +149,19 @@ def test_a_match_shows_a_bar_and_then_the_result(fill: Fill, tmp_path: Path) -> 
     assert shown.splitlines()[-2].endswith("No encounter: there are no contacts of yours.")
 
 
+def test_fetching_shows_a_bar(tmp_path: Path) -> None:
+    """It counts the files of a feed, and goes away."""
+    (tmp_path / "site").mkdir()
+    with serving(Site(tmp_path / "site")) as site:
+        for number in range(9):
+            site.put(f"{number}.zip", b"keys", 1_700_000_000)
+        index = site.put("index.txt", b"".join(b"%d.zip\n" % number for number in range(9)), 1_700_000_000)
+        code, shown = on_terminal("match", "--download", tmp_path / "keys", "--feed", index)
+    assert code == 0
+    assert re.search(r"/9.*files", shown)
+    assert shown.splitlines()[-1].endswith("bzd: key files of feeds: 9, 9 of them new")
+
+
 def test_passphrases_are_asked_for_and_not_shown(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
     """Making an identity asks twice, using it once; what is typed is not echoed."""
     key = tmp_path / "admin.key"
@@ -169,7 +194,31 @@ def test_two_different_passphrases(tmp_path: Path) -> None:
 def test_ctrl_c_at_a_question(bzd: Bzd, fill: Fill, contact: Callable[..., Contact]) -> None:
     """Ctrl-C at the prompt is an interrupt, and deletes nothing."""
     state = fill(contact())
-    code, shown = on_terminal("purge", "--state", state, "--all", dialogue=[("[y/N]", "\x03")])
+    code, shown = on_terminal("purge", "--state", state, "--all", dialogue=[("[y/N]", CTRL_C)])
     assert code == 130
     assert "Traceback" not in shown
     assert len(bzd("contacts", "--state", state, "--jsonl").jsonl) == 1
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_a_case_file_asks_for_consent(bzd: Bzd, fill: Fill, tmp_path: Path, answer: str, code: int) -> None:
+    """Only a yes writes it; whom it is for stands in the question, and what they learn above it."""
+    state, out = fill(label="ward"), tmp_path / "x.case"
+    yesterday = time.time() // 86400 * 86400 - 86400
+    with open_appender(state) as appender:
+        appender.add_keys([DailyKey("gaen", bytes(16), yesterday, yesterday + 86400)])
+    assert bzd("keygen", "-o", tmp_path / "ha.key").code == 0
+    words = ["export", "case", "--state", state, "--recipient", tmp_path / "ha.pub", "-o", out]
+    fingerprint = Identity.loads((tmp_path / "ha.key").read_bytes()).fingerprint
+    result, shown = on_terminal(*words, dialogue=[("learns all this? [y/N]", answer)], columns=300)
+    assert (result, out.exists()) == (code, code == 0)
+    assert f"the holder of {fingerprint}" in shown
+    assert "whom ward was near" in shown
+
+
+def test_a_case_file_is_not_written_to_a_terminal(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:
+    """Sealed bytes would only wreck it."""
+    assert bzd("keygen", "-o", tmp_path / "ha.key").code == 0
+    words = ["--recipient", tmp_path / "ha.pub", "--yes", "-o", "-"]
+    code, shown = on_terminal("export", "case", "--state", fill(), *words)
+    assert (code, "no text for a terminal" in shown) == (5, True)

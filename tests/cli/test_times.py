@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -15,14 +14,7 @@ from bzd.cli.times import duration, instant
 NOW = 1_591_864_200.0  # 2020-06-11 08:30:00 UTC
 
 
-@pytest.fixture(autouse=True)
-def _zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two hours east of Greenwich (POSIX counts westward)."""
-    monkeypatch.setenv("TZ", "EAST-2")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("east")
 
 
 @pytest.mark.parametrize(

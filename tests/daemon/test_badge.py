@@ -85,6 +85,23 @@ def test_started_in_1970_and_set_right_an_hour_later(play: Any, clock: Any) -> N
     assert bench.badge.pipeline.tracker.counts.clock_steps_back == 0
 
 
+def test_set_right_after_midnight(play: Any, clock: Any) -> None:
+    """A meeting of which nobody knew that midnight was in it is two contacts in the end, each of its own day."""
+    clock.wall, clock.boot, clock.right = 10.0, 10.0, False
+    midnight = NOON + 43200
+
+    async def scenario(bench: Any) -> None:
+        await bench.go(300, near=True)
+        assert [contact.synced for contact in bench.contacts()] == [False]
+        clock.wall, clock.right = midnight + 200, True
+        await bench.go(100, near=True)
+
+    before, after = play(scenario).contacts()
+    assert (before.start, before.end, before.duration_s) == (midnight - 95, midnight, 95.0)
+    assert (after.start, after.end, after.duration_s) == (midnight, midnight + 300, 300.0)
+    assert before.sightings + after.sightings == 80
+
+
 def test_the_key_of_1970_is_not_published_and_no_interval_is_used_twice(play: Any, clock: Any) -> None:
     """The badge advertised before the clock was right, under a key that is left out; then it took another."""
     clock.wall, clock.boot, clock.right = 10.0, 10.0, False

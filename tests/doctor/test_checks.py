@@ -117,6 +117,7 @@ FAULTS = [
     ("store", Verdict.PROBLEM, faulty(STORE, trouble="there is no store", remedy="bzd init"), "bzd init"),
     ("store", Verdict.UNKNOWN, faulty(STORE, denied=True), "sudo"),
     ("recipients", Verdict.WARNING, faulty(STORE, recipients=("1111",)), "second public key"),
+    ("recipients", Verdict.WARNING, faulty(STORE, changes=("it is sealed to 3 public keys",)), "fingerprints"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, mode=0o755), "chmod 0700"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, owner="root"), "chown -R bzd:"),
     ("permissions", Verdict.UNKNOWN, faulty(STORE, mode=None), "sudo"),

@@ -3,8 +3,8 @@
 
 Not collected by pytest; needs `pip install atheris` beside bzd. One target a run, libFuzzer's options behind it::
 
-    python tests/fuzz/fuzz_records.py records -max_total_time=600 -max_len=408
-    python tests/fuzz/fuzz_records.py           # names the targets
+    python -m tests.fuzz.fuzz_records records -max_total_time=600 -max_len=408
+    python -m tests.fuzz.fuzz_records           # names the targets
 
 Files named behind the target are run once each, without atheris: that is how a finding is reproduced. What is found
 becomes a test in tests/store.
@@ -12,12 +12,8 @@ becomes a test in tests/store.
 
 from __future__ import annotations
 
-import importlib
 import io
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from bzd.errors import IdentityError
 from bzd.model import DailyKey
@@ -26,8 +22,7 @@ from bzd.store.identity import Identity, PublicKey, needs_passphrase
 from bzd.store.matched import MatchedKeys, ReadFiles, encode_files, encode_keys
 from bzd.store.pages import PageCounts, file_pages, log_pages, rows
 from bzd.store.records import ClockAnchor, ContactPart, EndOfSegment, Label, SigningKey
-
-Target = Callable[[bytes], None]
+from tests.fuzz.fuzzing import Target, run
 
 
 def record(data: bytes) -> None:
@@ -90,20 +85,5 @@ def pages(data: bytes) -> None:
 TARGETS: dict[str, Target] = {"records": record, "keys": key_file, "pages": pages}
 
 
-def main(arguments: list[str]) -> None:
-    """Run one target: on the files named, or under atheris."""
-    if len(arguments) < 2 or arguments[1] not in TARGETS:
-        sys.exit(f"usage: {arguments[0]} TARGET [FILE... | libFuzzer options]\ntargets: {' '.join(TARGETS)}")
-    target = TARGETS[arguments[1]]
-    files = [Path(name) for name in arguments[2:] if Path(name).is_file()]
-    for file in files:
-        target(file.read_bytes())
-    if not files:
-        atheris: Any = importlib.import_module("atheris")  # no dependency of bzd, and none of its tests
-        atheris.instrument_all()
-        atheris.Setup([arguments[0], *arguments[2:]], target)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main(sys.argv)
+    run(sys.argv, TARGETS)

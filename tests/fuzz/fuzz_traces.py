@@ -3,8 +3,8 @@
 
 Not collected by pytest; needs `pip install atheris` beside bzd. One target a run, libFuzzer's options behind it::
 
-    python tests/fuzz/fuzz_traces.py pcapng -max_total_time=600 -max_len=4096
-    python tests/fuzz/fuzz_traces.py            # names the targets
+    python -m tests.fuzz.fuzz_traces pcapng -max_total_time=600 -max_len=4096
+    python -m tests.fuzz.fuzz_traces            # names the targets
 
 A file named behind the target is run once, without atheris: that is how a finding is reproduced. What is found becomes
 a test in tests/traces.
@@ -13,13 +13,9 @@ a test in tests/traces.
 from __future__ import annotations
 
 import gzip
-import importlib
 import io
 import struct
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from bzd.errors import TraceError
 from bzd.model import Advertisement, plausible_rssi
@@ -33,8 +29,7 @@ from bzd.traces.listening import ScanLog
 from bzd.traces.source import ByteStream
 from bzd.traces.trace import Trace
 from bzd.traces.writer import BtsnoopWriter, JsonlWriter
-
-Target = Callable[[bytes], None]
+from tests.fuzz.fuzzing import Target, run
 
 _BTSNOOP = b"btsnoop\0" + struct.pack(">I", 1)
 _PCAP = struct.pack("<IHHiII", 0xA1B2C3D4, 2, 4, 0, 0, 65535)
@@ -152,20 +147,5 @@ TARGETS: dict[str, Target] = {
 }  # fmt: skip
 
 
-def main(arguments: list[str]) -> None:
-    """Run one target: on the files named, or under atheris."""
-    if len(arguments) < 2 or arguments[1] not in TARGETS:
-        sys.exit(f"usage: {arguments[0]} TARGET [FILE... | libFuzzer options]\ntargets: {' '.join(TARGETS)}")
-    target = TARGETS[arguments[1]]
-    files = [Path(name) for name in arguments[2:] if Path(name).is_file()]
-    for file in files:
-        target(file.read_bytes())
-    if not files:
-        atheris: Any = importlib.import_module("atheris")  # no dependency of bzd, and none of its tests
-        atheris.instrument_all()
-        atheris.Setup([arguments[0], *arguments[2:]], target)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main(sys.argv)
+    run(sys.argv, TARGETS)

@@ -101,7 +101,8 @@ def test_what_is_new_is_padded_too(cases: type[Cases], signing_key: SigningKey) 
 
 
 def test_padding_is_never_predictable(cases: type[Cases]) -> None:
-    """By default it comes from the system's source of secrets: two batches of one input differ."""
+    """By default it comes from the system's source of secrets, also in another process: two batches differ."""
+    assert isinstance(Publishing().random, random.SystemRandom)
     one, other = (publish([KeyFile((cases.key(1),))], now=later(cases)) for _ in range(2))
     assert one.padding == 999
     assert one.files != other.files

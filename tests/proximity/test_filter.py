@@ -87,7 +87,7 @@ def test_weak_static_beacon_holds_one_piece_only(sight: Sight, make_tracker: Mak
     for day in range(5):
         _feed(tracker, *(sight(NOON + day * 86400 + n * 20000, 1, -110) for n in range(4)))
     (run,) = tracker._runs.values()
-    assert run.held is not None
+    assert run.held
     assert tracker.counts.too_weak == 3
     assert tracker.finish() == []
     assert (tracker.counts.too_weak_sightings, tracker.counts.too_few_sightings) == (19, 1)

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -15,6 +15,9 @@ from bzd.errors import DiskFullError, OutputError, StateError, StoreError
 from bzd.model import Contact
 from bzd.store import backup, open_appender, salvage
 from bzd.store.state import make_directory, write_new
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 MakeContact = Callable[..., Contact]
 ReadAll = Callable[[Path], list[Contact]]
@@ -42,6 +45,26 @@ def test_export_of_an_export(
     (tmp_path / "two.bzd").write_bytes(stream.getvalue())
     assert read_all(tmp_path / "one.bzd") == read_all(tmp_path / "two.bzd") == contacts
     assert (tmp_path / "one.bzd").stat().st_mode & 0o777 == 0o600
+
+
+@both
+def test_a_killed_stream_leaves_no_copy(
+    export: Export, state: Path, tmp_path: Path, contacts: list[Contact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a stream is written, which takes as long as its reader likes, no file of it has a name."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    class Slow(io.BytesIO):
+        def write(self, data: Buffer) -> int:
+            assert list(temporary.iterdir()) == []
+            return super().write(data)
+
+    stream = Slow()
+    export(state, stream)
+    assert len(stream.getvalue()) > 4096
+    assert contacts
 
 
 @both

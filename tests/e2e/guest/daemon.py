@@ -20,9 +20,11 @@ from tests.e2e.guest import hurried
 from tests.e2e.guest.badge import BZD
 from tests.e2e.guest.bed import HOMES, ended
 
-_START_S = 20.0
-"""Seconds that it may take until it is on air."""
-_STOP_S = 15.0
+_START_S = 45.0
+"""Seconds that it may take until it is on air; 5 as a rule, several times that on a busy host."""
+_PATIENCE_S = 40.0
+"""Seconds to wait for anything else."""
+_STOP_S = 20.0
 _POLL_S = 0.2
 
 
@@ -115,7 +117,7 @@ class Daemon:
         """How many IDs it has put on air."""
         return int(self.status().get("radio", {}).get("rotations", 0))
 
-    async def until(self, condition: Callable[[dict[str, Any]], Any], seconds: float = 20.0) -> float:
+    async def until(self, condition: Callable[[dict[str, Any]], Any], seconds: float = _PATIENCE_S) -> float:
         """Wait until a condition holds of its status; the seconds that it took.
 
         Raises:
@@ -130,7 +132,7 @@ class Daemon:
             await asyncio.sleep(_POLL_S)
         return time.monotonic() - began
 
-    async def hear_more(self, reports: int = 10, seconds: float = 20.0) -> None:
+    async def hear_more(self, reports: int = 10, seconds: float = _PATIENCE_S) -> None:
         """Wait until so many further reports have reached it.
 
         Raises:

@@ -7,6 +7,7 @@ waits accordingly less: the ticks and the radio's look at the clock.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -24,24 +25,35 @@ from bzd.radio.broadcast import Broadcast
 
 _TICK_S = 60.0
 """Seconds of the faster clock from one tick to the next."""
+_STEP_S = 0.02
 
 
 class FastClock:
-    """Both clocks, so many times as fast as the machine's from the moment on that it is made, and right."""
+    """Both clocks, so many times as fast as the machine's once `run` was called, and right.
+
+    They move between two turns of the event loop, so that a program which reads both of them reads one moment; else
+    what passes between two readings would look like a clock that was set.
+    """
 
     def __init__(self, factor: float) -> None:
         self._factor = factor
         self._system = SystemClock()
         self._wall, self._boot = self._system.now(), self._system.boottime()
         self._began = time.monotonic()
+        self._passed = 0.0
+
+    def run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Move on with every turn of this loop, 50 times a second at most."""
+        self._passed = (time.monotonic() - self._began) * self._factor
+        loop.call_later(_STEP_S, self.run, loop)
 
     def now(self) -> float:
         """UTC unix seconds."""
-        return self._wall + self._passed()
+        return self._wall + self._passed
 
     def boottime(self) -> float:
         """Seconds since boot."""
-        return self._boot + self._passed()
+        return self._boot + self._passed
 
     def boot_id(self) -> bytes:
         """The machine's."""
@@ -51,29 +63,30 @@ class FastClock:
         """Yes."""
         return True
 
-    def _passed(self) -> float:
-        return (time.monotonic() - self._began) * self._factor
-
 
 def main(state: str, adapter: str, factor: str, *settings: str) -> None:
     """Run a badge until SIGTERM."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     service.TICK_S = radio.POLL_S = _TICK_S / float(factor)
+    clock = FastClock(float(factor))
+
+    def make_radio(
+        config: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], data_time: Clock
+    ) -> LiveRadio:
+        clock.run(asyncio.get_running_loop())
+        return radio.Radio(config, broadcast, sink, clock=data_time)
+
     config = load(None, [f"radio.adapter={adapter}", *settings]).config
     service.serve(
         service.Setting(
             state=Path(state),
             load_config=lambda: config,
-            make_radio=_make_radio,
-            clock=FastClock(float(factor)),
+            make_radio=make_radio,
+            clock=clock,
             runtime=runtime.directory(),
             notifier=Notifier(),
         )
     )
-
-
-def _make_radio(config: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> LiveRadio:
-    return radio.Radio(config, broadcast, sink, clock=clock)
 
 
 def words(factor: float, state: Path, adapter: str, settings: Sequence[str]) -> list[str]:

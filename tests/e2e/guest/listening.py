@@ -26,6 +26,8 @@ _Pattern = tuple[int, AdvertisementDataType, bytes]
 _FLAGS = AdvertisementDataType.FLAGS
 _USUAL_FLAGS = (0x02, 0x04, 0x06, 0x1A)
 _NOTHING = OrPattern(0, _FLAGS, b"\x77")
+_PAYLOAD = 20
+"""Octets of rolling ID and metadata."""
 _UNKNOWN_DBM = -127
 """BlueZ's RSSI of a device at the end of a scan, which bleak hands on with the last payload."""
 
@@ -33,6 +35,12 @@ _UNKNOWN_DBM = -127
 def proximity_data(payload: bytes, flags: int = 0x1A) -> bytes:
     """Advertising data of GAEN (Bluetooth Specification 1.2): flags, service UUID, service data."""
     return bytes([2, 0x01, flags, 3, 0x03, 0x6F, 0xFD, 3 + len(payload), 0x16, 0x6F, 0xFD]) + payload
+
+
+def crowd_data() -> str:
+    """For the radio's `crowd`: data of as many badges as there are numbers to put in, each with an ID of its own."""
+    head = proximity_data(bytes(_PAYLOAD)).hex()[: -2 * _PAYLOAD]
+    return f"{head}{{:04x}}{os.urandom(_PAYLOAD - 2).hex()}"
 
 
 class Listening:

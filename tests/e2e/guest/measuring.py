@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import Usage
-from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.listening import crowd_data
 from tests.e2e.guest.memory import Holding
 
 INTERVAL_S = 0.25
@@ -99,7 +98,7 @@ async def measure(bed: Bed, way: Way, badges: int, listen_s: float) -> Row:
     async with way.listen() as heard:
         await asyncio.sleep(_SETTLE_S)
         before, callbacks, started, usage = await bed.controller(), heard.callbacks, time.monotonic(), Usage(heard.pid)
-        data = proximity_data(os.urandom(18)).hex() + "{:04x}"
+        data = crowd_data()
         await bed.radio("crowd", number=badges, data=data, interval=INTERVAL_S, dbm=-70, jitter_db=JITTER_DB)
         await asyncio.sleep(listen_s)
         usage.stop()

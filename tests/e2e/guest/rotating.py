@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.eavesdropper import Intercept
-from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.listening import crowd_data
 from tests.e2e.guest.own import OwnRadio, OwnScanner
 
 _NEIGHBOURS = 5
@@ -42,7 +42,7 @@ async def prove(bed: Bed, rotations: int, hold_s: float) -> None:
 async def _rotate(bed: Bed, mode: str, rotations: int, hold_s: float) -> Sequence[float]:
     """Advertise one ID more than there are rotations; seconds without scanning, for each change."""
     # Connectable neighbours, so that an active scan has somebody to send requests to.
-    data = proximity_data(bytes(18)).hex() + "{:04x}"
+    data = crowd_data()
     await bed.radio("crowd", number=_NEIGHBOURS, data=data, interval=0.2, dbm=-60, kind="CONNECTABLE")
     gaps = []
     async with OwnRadio("hci0", mode) as radio:

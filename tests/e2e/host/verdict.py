@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.e2e.plan import DONE, TROUBLE
 
+_UNFINISHED = "it did not come to its end"
 _WORDS = ("PASS", "FAIL", "SKIP")
 
 
@@ -75,14 +76,20 @@ class Verdict:
         for title in titles:
             tally = self._tally(suite, title)
             if not tally.done or (tally.failures and tally.trouble):
-                found[title] = tally.trouble or "it did not come to its end"
+                found[title] = tally.trouble or _UNFINISHED
         return found
 
     def repeat(self, suite: str, title: str, why: str) -> None:
         """A scenario will be run again: forget what it found, and say so aloud."""
         del self._tallies[suite, title]
         self.repeated.append(f"{suite}: {title}: {why}")
-        print(f"{suite}: REPEATED {title}: no check of bzd failed, the machine did: {why}", flush=True)
+        print(f"{suite}: REPEATED {title}: what it found cannot be believed: {why}", flush=True)
+
+    def settle(self, suite: str, title: str) -> None:
+        """A scenario is not run another time: what it found stands, and if it did not come to its end, it failed."""
+        tally = self._tally(suite, title)
+        if not tally.done:
+            self.fail(suite, f"{title}: {tally.trouble or _UNFINISHED}")
 
     def summary(self) -> str:
         """The last lines of a run: what failed, what was repeated, and the numbers."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.e2e.guest import bluez, wall
 from tests.e2e.guest.bed import JOB, Bed
 from tests.e2e.guest.daemon import Daemon
-from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.listening import crowd_data, proximity_data
 from tests.e2e.guest.memory import Holding
 
 CONTROLLERS = ("legacy",)
@@ -42,7 +42,7 @@ async def run(bed: Bed) -> None:
     # The store that was just made is on the disk, so that it does not count.
     await bluez.run("sync")
     began, disk, written = time.monotonic(), _sectors(), Holding.of(badge.pid).written_bytes
-    data = proximity_data(bytes(18)).hex() + "{:04x}"
+    data = crowd_data()
     await bed.radio("crowd", number=_BADGES, data=data, interval=_INTERVAL_S, dbm=-60, jitter_db=3)
     await asyncio.sleep(_CUT_AFTER_S)
     passed = time.monotonic() - began

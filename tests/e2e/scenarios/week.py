@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import seconds_of
 from tests.e2e.guest.daemon import Daemon
-from tests.e2e.guest.listening import proximity_data
+from tests.e2e.guest.listening import crowd_data
 from tests.e2e.guest.memory import Holding
 
 CONTROLLERS = ("legacy",)
@@ -23,6 +22,8 @@ _FACTOR = 1000.0
 _DAYS = 8
 """The first is for warming up: caches fill, and two days must pass until the first is deleted."""
 _RETENTION_DAYS = 2
+_MAX_GAP_S = 1500
+"""The others' adverts come every half second, which are 500 s of the badge."""
 _SETTLED = 3
 """From this day on nothing may grow: as many days are kept as ever will be."""
 _BADGES = 20
@@ -51,7 +52,8 @@ class Day(NamedTuple):
 async def run(bed: Bed) -> None:
     """Run it."""
     await bed.start(1)
-    badge = Daemon("badge", "hci0", f"store.retention_days={_RETENTION_DAYS}", hurry=_FACTOR)
+    settings = (f"store.retention_days={_RETENTION_DAYS}", f"proximity.max_gap_s={_MAX_GAP_S}")
+    badge = Daemon("badge", "hci0", *settings, hurry=_FACTOR)
     async with badge:
         crowd = asyncio.create_task(_others(bed))
         days = [await _day(badge) for _ in range(_DAYS)]
@@ -65,7 +67,7 @@ async def run(bed: Bed) -> None:
 async def _others(bed: Bed) -> None:
     """Be there, under new IDs again and again."""
     while True:
-        data = proximity_data(os.urandom(18)).hex() + "{:04x}"
+        data = crowd_data()
         await bed.radio("crowd", number=_BADGES, data=data, interval=0.5, dbm=-60, jitter_db=6)
         await asyncio.sleep(_OTHERS_S)
 
