@@ -47,7 +47,7 @@ segment 1 and no day. Rows count from 1, and the row ID in the associated data i
     row 1                   u8 1 (record version), store's ID (16 bytes), public Ed25519 key (32 bytes), i64 when it was
                             made, i64 start and i64 end of the time that it is about, u32 rows of contacts, u32 of keys,
                             then for each recipient, in order, the 16 bytes of its fingerprint
-    row 2                   label (kind 4 of a store's records), with the same public key
+    row 2                   label (kind 4 of a store's records), with the same public key; its time is that of row 1
     contacts, then keys     kinds 1 and 2 of a store's records; `head` of a contact is the number of its first row
     the row after these     Ed25519 signature, 64 bytes
     the rest                zero bytes

@@ -13,12 +13,12 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from bzd.cases.case import CaseFile
-from bzd.cases.known import KnownBadges, of
+from bzd.cases.known import KnownBadges, called, of
 from bzd.cases.opening import read_case
 from bzd.errors import BzdError, OutputError
 from bzd.matching.keys import DiagnosisKey
@@ -34,6 +34,8 @@ from bzd.store.state import EXPORTED_SUFFIX, STORE_FILE, make_directory, output_
 
 _NAME_MAX = 120
 """Characters of a label in a file's name: the longest name on Linux has 255 (limits.h, NAME_MAX)."""
+_DIGITS = 16
+"""Digits that tell one file from another: who can choose half of what they are made of finds eight of them again."""
 _PLAIN = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -67,12 +69,14 @@ class Import:
         incomplete: labels of the other stores in the folder: their contacts with what is new here are not kept.
         disputed: labels of badges that claim a daily key of another badge as theirs, in pairs.
         problems: what was wrong with stores that were there.
+        renamed: labels that badges give themselves, and what they are called here instead.
     """
 
     files: Sequence[Imported]
     incomplete: Sequence[str]
     disputed: Sequence[tuple[str, str]]
     problems: Sequence[str]
+    renamed: Sequence[tuple[str, str]]
 
 
 def import_cases(
@@ -99,7 +103,8 @@ def import_cases(
             is at work there.
     """
     read = [read_case(path, identities) for path in paths]
-    cases = {(file.case.signing_public, file.file_id): file for file in read}
+    names = dict.fromkeys((file.case.label, called(file.case)) for file in read)
+    cases = {(file.case.signing_public, file.file_id): _called(file) for file in read}
     with _alone(folder):
         known = KnownBadges(folder)
         new = [known.admit(of(file.case), fingerprints, file.name) for file in cases.values()]
@@ -113,7 +118,8 @@ def import_cases(
         for imported in made:
             _part(imported.path).replace(imported.path)
         sync_directory(folder)
-    return Import(made, there.labels, list(_disputes((*there.owners, *owners))), there.problems)
+    renamed = [(claimed, name) for claimed, name in names if claimed != name]
+    return Import(made, there.labels, list(_disputes((*there.owners, *owners))), there.problems, renamed)
 
 
 class _ImportLock(Lock):
@@ -166,6 +172,11 @@ class _Stores:
         self.labels = sorted({label for _, label, _ in self.owners})
 
 
+def _called(file: CaseFile) -> CaseFile:
+    """A case file under the label that its badge has here."""
+    return replace(file, case=replace(file.case, label=called(file.case)))
+
+
 def _store(
     file: CaseFile, folder: Path, identities: Sequence[Identity], keys: Sequence[DiagnosisKey] | None, *, is_new: bool
 ) -> Imported:
@@ -205,7 +216,7 @@ def _disputes(owners: Sequence[tuple[bytes, str, Sequence[DiagnosisKey]]]) -> It
 def _path(folder: Path, file: CaseFile) -> Path:
     """Where the store of a case file goes: its label, as far as it is plain, and which file it was."""
     name = _PLAIN.sub("-", file.case.label).strip("-")[:_NAME_MAX] or "badge"
-    return folder / f"{name}-{sha256(file.case.signing_public + file.file_id).hexdigest()[:8]}{EXPORTED_SUFFIX}"
+    return folder / f"{name}-{sha256(file.case.signing_public + file.file_id).hexdigest()[:_DIGITS]}{EXPORTED_SUFFIX}"
 
 
 def _part(path: Path) -> Path:

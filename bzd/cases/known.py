@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ FILE = "known-badges"
 BYTES_MAX = 4 << 20
 """A line takes at most 274 bytes, so that 15,000 badges fit; a longer file is refused unread."""
 
+_NOBODY = "unknown"
+_FORMULA = ("=", "+", "-", "@")
+"""What makes a cell of a CSV file a formula (OWASP, "CSV Injection")."""
 _LINE = re.compile(r"([0-9a-f]{4}(?:-[0-9a-f]{4}){7}) ([0-9a-f]{32}) (.+)")
 
 
@@ -44,6 +48,17 @@ class Known:
 def of(case: Case) -> Known:
     """The badge of a case."""
     return Known(case.fingerprint, case.store_id.hex(), case.label)
+
+
+def called(case: Case) -> str:
+    """What to call the badge of a case: as it calls itself, unless nobody could tell it from something else by that.
+
+    A badge says of itself what its owner likes: nothing at all, the word that stands for all cases without a store
+    (`bzd.cli.match_graph`), or what a spreadsheet that opens the contact graph would run as a formula.
+    """
+    plain = _alike(case.label)
+    misleading = not plain or plain == _NOBODY or plain.startswith(_FORMULA)
+    return f"store {case.store_id.hex()[:8]}" if misleading else case.label
 
 
 class KnownBadges:
@@ -86,8 +101,11 @@ class KnownBadges:
 
     def _take(self, badge: Known, name: str, *, trusted: bool) -> None:
         others = [known for known in self._known if _contradicts(badge, known)]
-        # Even a fingerprint that the user named is of one store, and a name is not given twice at once.
-        if others and (not trusted or others[0].fingerprint == badge.fingerprint or others[0] in self._admitted):
+        # Even a fingerprint that the user named is of one badge, and a name is not given twice at once.
+        owner = next((known for known in self._known if known.fingerprint == badge.fingerprint), None)
+        if others and owner is not None:
+            raise _impostor(badge, owner, name)
+        if others and (not trusted or any(known in self._admitted for known in others)):
             raise _changed(badge, others[0], name)
         self._known = [known for known in self._known if known not in others] + [badge]
 
@@ -111,10 +129,12 @@ class KnownBadges:
 _ASK = "`bzd init` printed the badge's fingerprint; name what it says with --fingerprint, never what the file says"
 
 
+def _impostor(badge: Known, owner: Known, name: str) -> IdentityError:
+    said = f"{name} says that it is of {badge.label}, but its signing key is that of {owner.label}"
+    return IdentityError(said, "one of the two badges does not say who it is: ask for both again")
+
+
 def _changed(badge: Known, other: Known, name: str) -> IdentityError:
-    if badge.fingerprint == other.fingerprint:
-        said = f"{name} says that it is of {badge.label}, but its signing key is that of {other.label}"
-        return IdentityError(said, "one of the two badges does not say who it is: ask for both again")
     said = f"{name} is signed by {badge.fingerprint}, those of {other.label} before by {other.fingerprint}"
     hint = "somebody else made this file, the badge was set up anew, or two badges have one label: " + _ASK
     return IdentityError(f"THE SIGNING KEY OF {other.label} HAS CHANGED: {said}", hint)
@@ -126,7 +146,13 @@ def _contradicts(one: Known, other: Known) -> bool:
     One badge may have two labels: whoever cannot open its own gives it another (`bzd.store.reader.Reader.label`).
     """
     same_store = one.store == other.store
-    return same_store != (one.fingerprint == other.fingerprint) or (one.label == other.label and not same_store)
+    same_label = _alike(one.label) == _alike(other.label)
+    return same_store != (one.fingerprint == other.fingerprint) or (same_label and not same_store)
+
+
+def _alike(label: str) -> str:
+    """A label without what people do not see, or hardly: capital letters, spaces, other ways to write a character."""
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
 def _read(path: Path) -> list[Known]:

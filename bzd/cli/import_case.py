@@ -96,6 +96,8 @@ def _tell(imported: Imported) -> None:
 def _warn(done: Import, *, keep_all: bool) -> None:
     for problem in done.problems:
         output.warning(problem)
+    for claimed, called in done.renamed:
+        output.warning(f"a badge calls itself {claimed!r}, which would mislead; here it is called {called}")
     for one, other in done.disputed:
         output.warning(f"{one} and {other} claim the same daily key: one of them says what is not so")
     if done.incomplete and not keep_all:

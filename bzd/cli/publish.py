@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,7 @@ def publish(  # noqa: PLR0913  one argument an option
     trusted = _trusted(verify, signing_key)
     how = Publishing(region, key_id, key_version, padding, max_keys, embargo=not no_embargo)
     given, withdrawn = ([_read(name, trusted) for name in names] for names in (inputs, revoke))
+    given = [_without_news(file) for file in given]
     done = _published(given, withdrawn, session(ctx).clock.now() if now is None else now, how, signing_key)
     for file in (*given, *withdrawn):
         tell_skipped(file.name, file.skipped)
@@ -114,6 +116,20 @@ def _read(path: Path, trusted: Sequence[VerifyKey]) -> KeyFile:
     from bzd.matching.keyfile import read_key_file  # noqa: PLC0415  see above
 
     return read_key_file(path, trusted, allow_unsigned=True)
+
+
+def _without_news(file: KeyFile) -> KeyFile:
+    """An input, of which only first news counts unless it is signed: anybody could withdraw a published key by it."""
+    from bzd.matching.keys import ReportType  # noqa: PLC0415  see above
+
+    keys = tuple(key for key in file.keys if key.report_type != ReportType.REVOKED)
+    news = len(file.keys) - len(keys) + len(file.revised)
+    if file.verified_by is not None or not news:
+        return file
+    output.warning(
+        f"{file.name} is not signed, so that news of {_counted(news, 'key')} in it is left out; --revoke withdraws keys"
+    )
+    return replace(file, keys=keys, revised=())
 
 
 def _published(
@@ -164,7 +180,11 @@ def _tell(done: Published) -> None:
     said = [_counted(done.keys, "key"), f"{done.padding:,} added as padding"]
     said += [f"{_counted(done.revised, 'key')} withdrawn or revised"] if done.revised else []
     said += [f"{_counted(done.duplicates, 'duplicate')} left out"] if done.duplicates else []
-    said += [f"{done.conflicts:,} of them with other times, of which the shorter were kept"] if done.conflicts else []
+    said += (
+        [f"{done.conflicts:,} of them with other times; what was published, or is shorter, was kept"]
+        if done.conflicts
+        else []
+    )
     output.note("; ".join(said))
     if done.held_back:
         until = rfc3339(_free_from(done))

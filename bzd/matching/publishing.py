@@ -10,7 +10,7 @@ made, and no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from random import Random, SystemRandom
@@ -70,7 +70,8 @@ class Published:
         revised: how many are news of keys published before.
         held_back: keys that end too late, to publish another time.
         duplicates: how many entries were left out since another said the same key.
-        conflicts: of them, entries that gave the key other intervals; the shorter ones were kept.
+        conflicts: of them, entries that gave the key other intervals; what a verified file says, else the shorter, was
+            kept.
     """
 
     files: tuple[bytes, ...]
@@ -93,7 +94,7 @@ def publish(
     """Merge key files into a batch to publish.
 
     Args:
-        inputs: exports of cases, and earlier batches.
+        inputs: exports of cases, and earlier batches, which are verified.
         now: UTC unix seconds; decides what is held back, and the time that the files state.
         how: the rest.
         revoke: keys to withdraw: they are published as revoked, and no longer as keys.
@@ -145,9 +146,12 @@ class _Merged:
 def _merge(inputs: Sequence[KeyFile], revoke: Iterable[DiagnosisKey]) -> _Merged:
     merged = _Merged([], {})
     first: dict[bytes, DiagnosisKey] = {}
-    # Some write a revocation among the keys; it is news all the same.
-    for key in (key for file in inputs for key in file.keys if key.report_type != ReportType.REVOKED):
+    # What was published stands, whatever an export says of it: everybody has that key, and could cut it short.
+    for key in _first_news(file for file in inputs if file.verified_by is not None):
         _add(first, key, merged)
+    published = frozenset(first)
+    for key in _first_news(file for file in inputs if file.verified_by is None):
+        _add(first, key, merged, published)
     revoked = (key for file in inputs for key in file.keys if key.report_type == ReportType.REVOKED)
     for key in (*revoked, *(key for file in inputs for key in file.revised)):
         known = merged.revised.get(key.key)
@@ -160,13 +164,22 @@ def _merge(inputs: Sequence[KeyFile], revoke: Iterable[DiagnosisKey]) -> _Merged
     return merged
 
 
-def _add(first: dict[bytes, DiagnosisKey], key: DiagnosisKey, merged: _Merged) -> None:
+def _first_news(files: Iterable[KeyFile]) -> Iterator[DiagnosisKey]:
+    """The keys of files but for revocations, which some write among them; those are news all the same."""
+    return (key for file in files for key in file.keys if key.report_type != ReportType.REVOKED)
+
+
+def _add(
+    first: dict[bytes, DiagnosisKey], key: DiagnosisKey, merged: _Merged, fixed: Collection[bytes] = frozenset()
+) -> None:
     known = first.setdefault(key.key, key)
     if known is key:
         return
     merged.duplicates += 1
     if (known.first, known.intervals) != (key.first, key.intervals):
         merged.conflicts += 1
+        if key.key in fixed:
+            return
         # The shorter is from an export that cut the key when it was taken off the air: what it leaves out was never
         # the owner's, but may be somebody's who broadcasts a published key.
         first[key.key] = min(known, key, key=lambda key: (key.intervals, key.first))

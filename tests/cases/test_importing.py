@@ -311,3 +311,38 @@ def test_any_label_names_a_file_in_the_folder(take: Take, send: Send, anna: Any,
     assert done.files[0].path.parent.name == "cases"
     assert list(kept()) == [label]
     assert not take(send(anna, name="odd", label=label)).files[0].new
+
+
+class TestLabels:
+    """A badge says of itself what its owner likes."""
+
+    @pytest.mark.parametrize("label", ["", " ", "unknown", " Unknown", "=HYPERLINK(1)", "@x", "-1", "\uff1d1"])
+    def test_one_that_misleads(self, take: Take, send: Send, people: Any, folder: Path, label: str) -> None:
+        """Is not taken: the badge goes by its store, this is told, and the next import still works."""
+        anna, ben = people
+        files = send(anna, ben.contact(), label=label), send(ben, anna.contact())
+        assert take(*files).renamed == [(label, "store 01010101")]
+        done = take(*files)
+        assert [(item.new, item.file.case.label) for item in done.files] == [(False, "store 01010101"), (False, "ben")]
+        with open_reader(done.files[0].path, [Identity(bytes(range(96)))]) as reader:
+            assert reader.label == "store 01010101"
+        assert " 01010101010101010101010101010101 store 01010101\n" in (folder / FILE).read_text()
+
+    @pytest.mark.parametrize("label", ["Anna", "anna ", "  anna", "\uff41nna"])
+    def test_one_that_looks_like_that_of_another(self, take: Take, send: Send, people: Any, label: str) -> None:
+        """Is refused like the same one."""
+        anna, ben = people
+        take(send(anna))
+        with pytest.raises(IdentityError, match="THE SIGNING KEY OF anna HAS CHANGED"):
+            take(send(ben, label=label))
+
+    def test_one_of_another_by_a_known_badge(self, take: Take, send: Send, people: Any, folder: Path) -> None:
+        """Is refused in whatever order they came, though the fingerprint of the liar was asked for."""
+        anna, ben = people
+        take(send(ben))
+        take(send(anna))
+        before = snapshot(folder)
+        for changes in ({"store_id": bytes(16)}, {}):
+            with pytest.raises(IdentityError, match="says that it is of ben, but its signing key is that of anna"):
+                take(send(anna, label="ben", name="lie", **changes), fingerprints=[anna.case().fingerprint])
+            assert snapshot(folder) == before

@@ -171,6 +171,19 @@ def test_revoking(bzd: Bzd, case: Case, authority: Path, tmp_path: Path) -> None
     assert (done.code, "1 key withdrawn or revised" in done.err) == (0, True)
 
 
+def test_an_export_changes_nothing_that_was_published(bzd: Bzd, case: Case, authority: Path, tmp_path: Path) -> None:
+    """Everybody has published keys: nobody withdraws one, or takes its time, by what they bring as their own."""
+    own = case("own.zip", *map(key, range(4)), signing_key=SigningKey.loads(authority.read_bytes()))
+    revoked = [key(number, report_type=ReportType.REVOKED) for number in (0, 1)]
+    lie = KeyFile((revoked[0], key(2)._replace(intervals=1), key(3, days_since_onset=9), key(4)), (revoked[1],))
+    (tmp_path / "lie.zip").write_bytes(write_key_file(lie))
+    words = ["--sign-key", authority, "--padding", 0, "-o", tmp_path / "out.zip"]
+    done = bzd("publish", tmp_path / "lie.zip", own, *words)
+    assert (done.code, "lie.zip is not signed, so that news of 2 keys in it is left out" in done.err) == (0, True)
+    out = read_key_file(tmp_path / "out.zip", allow_unsigned=True)
+    assert (out.keys, out.revised) == (tuple(map(key, range(5))), ())
+
+
 def test_a_signed_input_must_verify(bzd: Bzd, case: Case, authority: Path, tmp_path: Path) -> None:
     """An earlier batch of one's own does; that of another authority needs its public key."""
     other = SigningKey.generate()
