@@ -27,7 +27,10 @@ LAYERS = (
     ("bzd.store",),
     ("bzd.proximity",),
     ("bzd.protocols",),
-    ("bzd.model", "bzd.board", "bzd.clock", "bzd.config", "bzd.digest", "bzd.errors", "bzd.memory", "bzd.option"),
+    (
+        *("bzd.model", "bzd.board", "bzd.clock", "bzd.config", "bzd.digest", "bzd.errors", "bzd.lineage", "bzd.memory"),
+        "bzd.option",
+    ),
 )
 """An import may only point down this list, or stay within a line of it. `bzd` itself is the version, for everybody."""
 PURE = (

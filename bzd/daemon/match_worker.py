@@ -27,11 +27,9 @@ Nothing of it names anybody: no key, no ID, no contact.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +39,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from bzd import config, memory
+from bzd import config, lineage, memory
 from bzd.errors import BusyError, BzdError, InputError
 from bzd.matching.configured import configured
 from bzd.matching.kept import Kept, Taken, open_kept
@@ -55,8 +53,6 @@ and 180 MB more for a file of 500,000 keys, the most that there are."""
 _LAST_WORDS = 8 << 20
 """What it may have beyond, to say that it was too much."""
 _NICEST = 19
-_SET_DEATH_SIGNAL = 1
-"""PR_SET_PDEATHSIG (prctl(2))."""
 _OOM_FIRST = "1000"
 """Of proc(5), /proc/[pid]/oom_score_adj: where memory runs out, this process goes first and not the daemon."""
 _LONGEST = 300
@@ -89,8 +85,7 @@ def stay_small() -> bool:
     Returns:
         whether everything else does go first; the sandbox of the service lets nobody set a priority.
     """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    lineage.die_with_parent()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_FIRST, encoding="ascii")
     memory.lock()

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
 
+from bzd import lineage
 from bzd.matching.keys import DiagnosisKey
 from bzd.matching.search import Found, Group, Haystack, Search, groups
 
@@ -108,7 +109,7 @@ def _spread(
     haystacks: Mapping[str, Haystack], work: Sequence[list[Group]], processes: int, tell: Progress
 ) -> Iterator[Found]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start_worker, (dict(haystacks),)) as pool:
+    with ProcessPoolExecutor(processes, context, _start_worker, (dict(haystacks), os.getpid())) as pool:
         pending = {pool.submit(_do, [_packed(group) for group in job]): job for job in work}
         for done in as_completed(pending):
             job = pending[done]
@@ -117,7 +118,9 @@ def _spread(
             tell(_size(job))
 
 
-def _start_worker(haystacks: Mapping[str, Haystack]) -> None:
+def _start_worker(haystacks: Mapping[str, Haystack], parent: int) -> None:
+    # Workers hold both ends of their queue, and would wait at it for ever, with all IDs that were heard in memory.
+    lineage.die_with_parent(parent)
     # An interrupt goes to the whole foreground group; the parent ends the workers, which need not each complain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _search.append(Search(haystacks))
