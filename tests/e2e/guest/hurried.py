@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`bzd run` on clocks that run faster: `python -m tests.e2e.guest.hurried STATE ADAPTER FACTOR [SECTION.KEY=VALUE …]`.
 
-All is the daemon's, the real radio included; only its clock is another, and what waits for seconds of the event loop
-waits accordingly less: the ticks and the radio's look at the clock.
+All is the daemon's, the real radio and the weight of the command line included; only its clock is another, and what
+waits for seconds of the event loop waits accordingly less: the ticks and the radio's look at the clock.
 """
 
+# ruff: noqa: E402  the first import decides how the others are loaded, as `bzd run` has it
 from __future__ import annotations
+
+from bzd.cli.run import run as _run  # noqa: F401  what the command line weighs
+from bzd.daemon import one_openssl
+
+one_openssl.prepare()
 
 import asyncio
 import logging
