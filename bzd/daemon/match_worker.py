@@ -141,7 +141,7 @@ def _file(kept: Kept, path: Path, now: float, progress: Progress | None) -> Mapp
         taken = kept.take(path, progress=progress)
     except InputError as error:
         # The daemon says which file it is.
-        return {"refused": path.name, "why": _short(str(error).replace(str(path), "it"))}
+        return {"refused": path.name, "why": _short(str(error).replace(str(path), "the file"))}
     again_s = None if isinf(taken.again_at) else taken.again_at - now
     return {"read": path.name, "again_s": again_s, "new": taken.read, "said": _left_out(taken)}
 

@@ -184,10 +184,10 @@ def test_bad_files_are_said_once_and_tried_again_when_changed(badge: MatchingBad
         watch = Watch(badge)
         await watch.later()
         refused, matched, unsigned = told()
-        assert refused.startswith(r"key file bad\x1b[2J.zip is not used: it is no key file")
+        assert refused.startswith(r"key file bad\x1b[2J.zip is not used: the file is no key file")
         assert (matched, unsigned) == (
             "matched key file good.zip",
-            "key file unsigned.zip is not used: it is not signed",
+            "key file unsigned.zip is not used: the file is not signed",
         )
         assert watch.words == "by itself: 1 key files matched, 2 cannot be used"
         for _ in range(3):
