@@ -31,17 +31,18 @@ requests included, the public address never on air. For each rotation nothing is
 | active | 403 / 110 | 629 / 344 | 101 / 101, the same |
 | passive | 363 / 150 | 764 / 282 | none |
 
-Back after a fault (BlueZ 5.66, legacy controller; seconds from the end of its cause to a report heard and a new ID on
-air; at most 5 is checked):
+Back after a fault (legacy controller, BlueZ 5.66 / 5.82; seconds from the end of its cause to a report heard and a new
+ID on air; at most 5 is checked, and with extended advertising as well):
 
 | fault | seconds |
 |---|---|
-| bluetoothd restarted; stopped for 4 s; stopped for a minute | 0.3; 0.3; 0.4 |
-| bluetoothd killed, gone for 4 s | 1.8 |
-| adapter off and on; unplugged and back; blocked by rfkill | 0.3; 0.6; 0.3 |
-| another program's discovery, which ends | 0.4 |
-| advertising refused for 4 s; scanning refused for 4 s; advertising refused for minutes | 3.9; 4.2; 3.2 |
-| dbus-daemon restarted | 2.3 |
+| bluetoothd restarted; stopped for 4 s; stopped for a minute | 0.3 / 0.3; 0.3 / 0.3; 0.4 / 0.3 |
+| bluetoothd killed, gone for 4 s | 1.8 / 0.3 |
+| adapter off and on; unplugged and back; blocked by rfkill | 0.3 / 0.4; 0.6 / 0.3; 0.3 / 0.4 |
+| another program's discovery ends; StartDiscovery answered InProgress for 4 s | 0.4 / 0.4; - / 0.3 |
+| advertising refused for 4 s; scanning refused for 4 s | 3.9 / 0.4; 4.2 / 0.5 |
+| advertising refused for some minutes, when tries have become rare (at most 60 s) | 3.2 / 2.6 |
+| dbus-daemon restarted | 2.3 / 0.9 |
 
 Without what `bzd.radio.reset` does it was 8.5 s and more after a kill and after a restart of dbus-daemon: the kernel
 goes on with the scan of a bluetoothd that died without a word, up to 10.24 s from its start, and refuses the next as
