@@ -68,7 +68,9 @@ class Folder:
     @staticmethod
     def name(address: Address) -> str:
         """What the file of an address is called."""
-        stem = _STEM.sub("-", address.path.partition("?")[0].rpartition("/")[2][:-4])[-_STEM_LENGTH:]
+        stem = _STEM.sub("-", address.path.partition("?")[0].rpartition("/")[2][:-4])[-_STEM_LENGTH:].lstrip(
+            "-"
+        )  # no option of whoever writes `*`
         return f"{stem or 'keys'}.{hashlib.sha256(str(address).encode()).hexdigest()[:_DIGITS]}.zip"
 
     def note(self, address: Address) -> Note | None:
