@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bzd.cli import options, output
+from bzd.cli import options, output, own_keys
 from bzd.cli.identities import load_identity
 from bzd.cli.options import explicit_state, session
 from bzd.clock import rfc3339
@@ -83,7 +83,10 @@ def _tell(imported: Imported) -> None:
     output.note(f"{case.label}: signed by {case.fingerprint} ({state})")
     left = f", {imported.left_out} left out that match no imported key" if imported.left_out else ""
     days = f"{rfc3339(case.since)[:10]} to {rfc3339(case.until)[:10]}"
-    output.note(f"{case.label}: {days}, {len(case.keys)} keys, {imported.kept} contacts{left}: {imported.path}")
+    output.note(
+        f"{case.label}: {days}, made {rfc3339(case.made)}, {own_keys.counted(case.keys)}, "
+        f"{imported.kept} contacts{left}: {imported.path}"
+    )
     if len(imported.file.recipients) > 1:
         output.note(f"{case.label}: the file opens with {' and '.join(imported.file.recipients)}")
     if imported.odd_keys:
