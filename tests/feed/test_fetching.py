@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bzd.clock import FixedClock
-from bzd.errors import BusyError, DiskFullError, FeedError
+from bzd.errors import BusyError, DiskFullError, FeedError, OutputError
 from bzd.feed import fetching
 from bzd.feed import folder as folders
 from bzd.feed.fetching import Fetched, Fetching, Terms
@@ -346,6 +346,11 @@ def test_a_link_is_not_followed(site: Site, badge: Badge) -> None:
     path.symlink_to(target)
     badge.fetch(index)
     assert (target.read_bytes(), path.is_symlink(), path.read_bytes()) == (b"mine", False, b"one")
+    (badge.folder / folders.NOTES).unlink()
+    (badge.folder / folders.NOTES).symlink_to(target)
+    with pytest.raises(OutputError, match=r"cannot write .*\.feed\.jsonl"):
+        badge.fetch(index)
+    assert target.read_bytes() == b"mine"
 
 
 def test_a_thousand_files_over_one_connection(hostile: Hostile, badge: Badge) -> None:
