@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from bzd import errors
-from bzd.cli import contact_data, demo_stores, group, output
+from bzd.cli import contact_data, demo_stores, doctor, group, match, output
 from bzd.cli.failure import INTERRUPTED, PIPE_CLOSED, USAGE
 from bzd.model import Contact, ScanInstance
 from bzd.store.state import IDENTITY_FILE
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ANSWERS = {match.HIGH, match.LOW, doctor.PROBLEM}
+"""Of commands that answer by it; their own help says so."""
 SIGNALS = {129, 143}
 """128 and the number of SIGHUP and SIGTERM."""
 
@@ -141,7 +143,7 @@ def test_exit_codes() -> None:
         classes += kind.__subclasses__()
     codes = {kind.exit_code for kind in classes} | {0, USAGE, INTERRUPTED, PIPE_CLOSED}
     listed = {int(code) for cell in table("exit code") for code in cell.split(", ")}
-    assert listed == codes | SIGNALS
+    assert listed == codes | SIGNALS | ANSWERS
     helped = group.EPILOG.partition("Exit codes:\n")[2].partition("\n\n")[0]
     assert {int(code) for code in re.findall(r"(?:^|  )(\d+) [a-z]", helped, re.MULTILINE)} == codes
 

@@ -27,7 +27,7 @@ from bzd.matching.own import own_diagnosis_keys, plausible
 from bzd.model import Contact
 from bzd.store.composing import Contents, compose
 from bzd.store.identity import Identity
-from bzd.store.lock import AppenderLock
+from bzd.store.lock import Lock
 from bzd.store.reader import open_reader
 from bzd.store.records import Label
 from bzd.store.state import EXPORTED_SUFFIX, STORE_FILE, make_directory, output_error, sync_directory
@@ -122,6 +122,12 @@ def import_cases(
     return Import(made, there.labels, list(_disputes((*there.owners, *owners))), there.problems, renamed)
 
 
+class _ImportLock(Lock):
+    """The right to import into a folder."""
+
+    file, doing = "import.lock", "importing into"
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """The folder, for one import at a time; what a killed one left is removed."""
@@ -130,7 +136,7 @@ def _alone(folder: Path) -> Iterator[None]:
             f"{folder} is the state directory of a badge", "name a folder for imported cases with --state"
         )
     make_directory(folder)
-    lock = AppenderLock(folder)
+    lock = _ImportLock(folder)
     try:
         for part in folder.glob(f".*{EXPORTED_SUFFIX}.part*"):
             part.unlink()

@@ -136,7 +136,7 @@ def _impostor(badge: Known, owner: Known, name: str) -> IdentityError:
 
 def _changed(badge: Known, other: Known, name: str) -> IdentityError:
     said = f"{name} is signed by {badge.fingerprint}, those of {other.label} before by {other.fingerprint}"
-    hint = "somebody else may have made this file, or the badge was set up anew: " + _ASK
+    hint = "somebody else made this file, the badge was set up anew, or two badges have one label: " + _ASK
     return IdentityError(f"THE SIGNING KEY OF {other.label} HAS CHANGED: {said}", hint)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bzd.cli import options, output, own_keys
+from bzd.cli import options, output
 from bzd.cli.identities import load_identity
 from bzd.cli.options import explicit_state, session
+from bzd.cli.own_keys import counted
 from bzd.clock import rfc3339
 from bzd.errors import IdentityError
 
@@ -50,7 +51,7 @@ def import_() -> None:
     help="Of a badge's signing key; take files of no other. Repeatable.",
 )  # fmt: skip
 @click.option("--keep-all", is_flag=True, help="Keep also the contacts with people who are no case.")
-@options.state_option
+@options.stores_folder_option
 @options.identity_options
 @click.pass_context
 def import_case(ctx: click.Context, *, paths: tuple[Path, ...], fingerprints: tuple[str, ...], keep_all: bool) -> None:
@@ -83,10 +84,9 @@ def _tell(imported: Imported) -> None:
     output.note(f"{case.label}: signed by {case.fingerprint} ({state})")
     left = f", {imported.left_out} left out that match no imported key" if imported.left_out else ""
     days = f"{rfc3339(case.since)[:10]} to {rfc3339(case.until)[:10]}"
-    output.note(
-        f"{case.label}: {days}, made {rfc3339(case.made)}, {own_keys.counted(case.keys)}, "
-        f"{imported.kept} contacts{left}: {imported.path}"
-    )
+    output.note(f"{case.label}: made {rfc3339(case.made)} of {days}")
+    kept = f"{counted(case.keys)}, {imported.kept} {'contact' if imported.kept == 1 else 'contacts'}"
+    output.note(f"{case.label}: {kept}{left}: {imported.path}")
     if len(imported.file.recipients) > 1:
         output.note(f"{case.label}: the file opens with {' and '.join(imported.file.recipients)}")
     if imported.odd_keys:

@@ -96,7 +96,12 @@ def match(  # noqa: PLR0913  one argument an option
         if listing:
             from bzd.cli import match_list  # noqa: PLC0415  see above
 
-            match_list.show([*named, *map(Source, fetched or ())], trusted, options.session(ctx).clock.now(), form)
+            match_list.show(
+                [*named, *map(Source, fetched.files if fetched else ())],
+                trusted,
+                options.session(ctx).clock.now(),
+                form,
+            )
             return
         from bzd.cli.match_run import Wanted  # noqa: PLC0415  see above
 
@@ -116,10 +121,10 @@ def _run(ctx: click.Context, wanted: Wanted, config: Config, rule_name: str | No
     name, of = rule_name or config.match.rule, config.match
     rule, joining = load_rule(name), configured_joining(config)
     state = match_feed.keeping(ctx, wanted) if form != "graph" else None
-    if state is None:
+    if wanted.fetched is None or state is None:
         tried = match_run.try_anew(ctx, wanted, config, graph=form == "graph")
     else:
-        tried = match_run.try_kept(ctx, state, wanted, config)
+        tried = match_run.try_kept(ctx, state, wanted, wanted.fetched, config)
     found = encounters(tried.matcher.hits(), joining)
     result = Result(
         stores=tried.stores,

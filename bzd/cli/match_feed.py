@@ -41,11 +41,11 @@ def download(ctx: click.Context, feeds: Sequence[str], folder: Path, config: Con
     if not feeds:
         output.note("no feed is named, so there is nothing to fetch: --feed, or match.feed in the configuration")
         return
-    _require_all(_fetch(ctx, feeds, folder, config))
+    _require_all(_fetch(ctx, feeds, Path(os.path.realpath(folder)), config))
 
 
 @contextmanager
-def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores: bool) -> Iterator[list[Path] | None]:
+def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores: bool) -> Iterator[Fetched | None]:
     """The key files of feeds, those that were fetched earlier included; they are there as long as the block runs.
 
     They are kept in the first state directory of this command line that can be written to; without one, they are
@@ -73,7 +73,7 @@ def fetched(ctx: click.Context, feeds: Sequence[str], config: Config, *, stores:
         found = _fetch(ctx, feeds, folder, config)
         if not found.files:
             _require_all(found)
-        yield found.files
+        yield found
         _require_all(found)
 
 

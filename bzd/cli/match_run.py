@@ -19,6 +19,7 @@ from bzd.config import Config
 from bzd.model import Contact
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
+    from bzd.feed.fetching import Fetched
     from bzd.matching.kept import Taken
     from bzd.matching.keyfile import KeyFile
     from bzd.matching.matcher import Matcher
@@ -31,13 +32,13 @@ class Wanted:
 
     Attributes:
         named: files of the command line.
-        fetched: files of feeds; None without any feed.
+        fetched: what there is of feeds; None without any.
         trusted: public keys that they must verify with.
         allow_unsigned: take files that are not signed, or cannot be verified.
     """
 
     named: Sequence[Source]
-    fetched: Sequence[Path] | None
+    fetched: Fetched | None
     trusted: Sequence[VerifyKey]
     allow_unsigned: bool
 
@@ -93,14 +94,14 @@ def try_anew(ctx: click.Context, wanted: Wanted, config: Config, *, graph: bool)
         owned = match_owners.owners(stores) if graph else None
         stores.warn()
     matcher = Matcher(heard, tolerance_s=config.match.tolerance_s)
-    sources = [*wanted.named, *map(Source, wanted.fetched or ())]
+    sources = [*wanted.named, *map(Source, wanted.fetched.files if wanted.fetched else ())]
     if owned is not None and not wanted.named and wanted.fetched is None:
         matcher.match(owned.keys)
     files = _try_files(ctx, sources, wanted, matcher)
     return Tried(matcher, list(heard), owned.labels if owned else {}, files.done, 0, [files])
 
 
-def try_kept(ctx: click.Context, state: Path, wanted: Wanted, config: Config) -> Tried:
+def try_kept(ctx: click.Context, state: Path, wanted: Wanted, fetched: Fetched, config: Config) -> Tried:
     """Try files of feeds on the store of one badge, and keep in it which were read and what was found.
 
     Files of the command line are tried then, and leave nothing there.
@@ -114,7 +115,8 @@ def try_kept(ctx: click.Context, state: Path, wanted: Wanted, config: Config) ->
     from bzd.matching.kept import open_kept  # noqa: PLC0415  see above
 
     clock, identities = options.session(ctx).clock, load_identities(ctx, [state])
-    right = not isinstance(clock, SystemClock) or clock.synchronised() is not False
+    # Not every computer says that its clock is kept right; a server that has the same time says so as well.
+    right = fetched.agreed or (isinstance(clock, SystemClock) and clock.synchronised() is True)
     how = replace(configured(config), trusted=tuple(wanted.trusted))
     with open_kept(state, identities, how, now=clock.now(), clock_right=right) as kept, match_progress.shown() as start:
 
@@ -123,7 +125,7 @@ def try_kept(ctx: click.Context, state: Path, wanted: Wanted, config: Config) ->
             match_files.tell_skipped(source.path.name, taken.skipped or {})
             return taken
 
-        taking = match_files.Reading([Source(path) for path in wanted.fetched or ()], take)
+        taking = match_files.Reading([Source(path) for path in fetched.files], take)
         earlier = sum(not taken.read for taken in taking)
         matcher, label = kept.matcher, kept.label
     if not wanted.named:

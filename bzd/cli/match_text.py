@@ -19,10 +19,8 @@ LATE_S = 600
 
 def show(result: Result, day_offset_s: float) -> None:
     """Write what was found to stdout."""
-    for day in result.days:
-        output.line(output.printable(_sentence(day, result)))
-    for line in dict.fromkeys(_withdrawn(found, result, day_offset_s) for found in result.withdrawn):
-        output.line(output.printable(line))
+    for text in sentences(result, day_offset_s):
+        output.line(output.printable(text))
     if not (result.days or result.undated or result.withdrawn):
         output.line(output.printable(_nothing(result)))
     if result.dated:
@@ -33,6 +31,12 @@ def show(result: Result, day_offset_s: float) -> None:
         output.line("From before a badge's clock was known to be right, so that the times are guesses:")
         output.line()
         _table(result.undated, result)
+
+
+def sentences(result: Result, day_offset_s: float) -> list[str]:
+    """The days on which a case was near, and what is withdrawn, a sentence each."""
+    days = [_sentence(day, result) for day in result.days]
+    return [*days, *dict.fromkeys(_withdrawn(found, result, day_offset_s) for found in result.withdrawn)]
 
 
 def tell(result: Result) -> None:

@@ -144,6 +144,11 @@ state_option = _shared(
 )
 """`--state DIR`; ask with `state_dir` or `explicit_state`."""
 
+stores_folder_option = _shared(
+    "--state", attribute="states", multiple=True, type=PATH, metavar="DIR", help="Folder for the stores that are made."
+)
+"""`--state DIR` of a command that makes stores in a folder; ask with `explicit_state`."""
+
 states_option = _shared(
     "--state",
     attribute="states",

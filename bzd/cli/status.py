@@ -33,7 +33,7 @@ _CLEAR = "\x1b[H\x1b[2J"
 def status(ctx: click.Context, *, form: str | None, watch: bool) -> None:
     """Show how the running badge is. Exit code 1 if something is wrong, 6 if no badge runs.
 
-    Needs no root for members of the group bzd.
+    Needs no root for members of the group bzd; what a warning is about is shown only to who can open the store.
     """
     from bzd.daemon import runtime  # noqa: PLC0415  json and pathlib only, but not for --help
 
@@ -47,6 +47,10 @@ def status(ctx: click.Context, *, form: str | None, watch: bool) -> None:
     if form == "json":
         output.line(output.json_text(found))
     else:
+        from bzd.cli import status_warnings  # noqa: PLC0415  not needed for --json
+
+        for text in status_warnings.lines(ctx, Path(found["store"]["path"]), folder):
+            output.line(output.printable(text))
         for text in described(found):
             output.line(text)
     if problems(found):
@@ -84,6 +88,8 @@ def problems(found: dict[str, Any]) -> list[str]:
     """What is wrong, a line each, with the remedy where one is known."""
     wrong = list(found["radio"]["troubles"].values())
     wrong += found.get("troubles", {}).values()  # a daemon that was not restarted since an upgrade may not have it
+    if found["matching"]["trouble"]:
+        wrong.append(f"cannot match: {found['matching']['trouble']}")
     if found["config_error"]:
         wrong.append(f"{found['config_error']}; mend it, then `systemctl reload bzd`")
     if _age(found) > STALE_S:
@@ -102,6 +108,9 @@ def described(found: dict[str, Any]) -> Iterator[str]:
     yield f"store      {output.printable(found['store']['path'])}, {found['store']['bytes'] / 1e6:.1f} MB"
     yield from _sealed_to(found.get("sealed_to", {}))
     yield f"clock      {_clock(clock)}"
+    yield f"matching   {output.printable(found['matching']['words'])}"
+    for name, why in found["matching"]["refused"].items():
+        yield f"           {output.printable(name)} is not used: {output.printable(why)}"
     yield f"dropped    {_dropped(found['dropped'])}"
     yield f"running    bzd {found['version']}, for {_span(found['uptime_s'])}, process {found['pid']}"
     if radio["mode"] and radio.get("verdict") is None:

@@ -81,9 +81,9 @@ class Folder:
         self._remember(name, why, inf)
         return before is None or before.refused != why or before.mark != self._there.get(name)
 
-    def forget(self, *, refused: bool) -> None:
-        """All files are due: as the clock has changed or, with `refused`, also what they are judged by."""
-        self._looked = {name: looked for name, looked in self._looked.items() if looked.refused and not refused}
+    def forget(self) -> None:
+        """All matched files are due, since what they were judged by has changed."""
+        self._looked = {name: looked for name, looked in self._looked.items() if looked.refused}
 
     def _is_due(self, name: str, mark: Mark, boottime: float) -> bool:
         looked = self._looked.get(name)

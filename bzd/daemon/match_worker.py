@@ -39,8 +39,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from bzd import config as configuration
-from bzd import lineage, memory
+from bzd import config, lineage, memory
 from bzd.errors import BusyError, BzdError, InputError
 from bzd.matching.configured import configured
 from bzd.matching.kept import Kept, Taken, open_kept
@@ -48,7 +47,8 @@ from bzd.matching.parallel import Progress
 from bzd.store import state as layout
 
 MEMORY_BYTES = 320 << 20
-"""Most data of this process: a file of 500,000 keys, the most that there are, was seen to take 202 MB of memory."""
+"""Most data of this process. It was seen to take 50 MB by itself, 93 MB with 28,000 contacts (of 14 days, 2,000 a day),
+and 180 MB more for a file of 500,000 keys, the most that there are."""
 
 _LAST_WORDS = 8 << 20
 """What it may have beyond, to say that it was too much."""
@@ -116,7 +116,7 @@ def _limit_memory(most: int) -> None:
 
 def _run(request: Mapping[str, Any], progress: Progress | None) -> Iterator[Mapping[str, Any]]:
     state = Path(request["state"])
-    how = replace(configured(configuration.of(request["config"], "the daemon")), processes=1)
+    how = replace(configured(config.of(request["config"], "the daemon")), processes=1)
     identities = layout.load_identities(state)
     with open_kept(state, identities, how, now=request["now"], clock_right=request["clock_right"]) as kept:
         yield _standing(kept)
@@ -147,8 +147,7 @@ def _file(kept: Kept, path: Path, now: float, progress: Progress | None) -> Mapp
 
 
 def _left_out(taken: Taken) -> Sequence[str]:
-    said = [f"{number} left out: {reason}" for reason, number in sorted(taken.skipped.items())]
-    return said + ([f"{taken.future} left out: of the future"] if taken.future else [])
+    return [f"{number} left out: {reason}" for reason, number in sorted(taken.skipped.items())]
 
 
 def _standing(kept: Kept) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from math import inf, isnan, nan
+from math import inf, nan
 from pathlib import Path
 
 from bzd.daemon import runtime
@@ -53,7 +53,7 @@ class Pausing:
     @property
     def until(self) -> float:
         """Until when, as CLOCK_BOOTTIME in seconds; infinite until resumed. Of meaning only while `active`."""
-        by_wall = self._until_wall - self._time.wall() + self._time.boottime()
+        by_wall = max(self._until_wall - self._time.wall() + self._time.boottime(), 0.0)
         return by_wall if self._time.synced and by_wall < self._until_boot else self._until_boot
 
     @property
@@ -87,16 +87,21 @@ class Pausing:
     def _recall(self) -> bool:
         found = None if self._for_now is None else _read(self._for_now)
         if found is not None:
-            self._until_boot, self._until_wall = (inf if isnan(found[0]) else found[0]), found[1]
+            self._set(found[0], found[1])
             return True
         found = _read(self._for_good)
         if found is None:
             return False
-        self._until_wall, seconds = found
-        self._until_boot = self._time.boottime() + (seconds if 0 < seconds <= PAUSE_MAX_S else inf)
+        until_wall, seconds = found
+        self._set(self._time.boottime() + (seconds if seconds > 0 else inf), until_wall)
         self.active = True
         self._keep_for_now()
         return True
+
+    def _set(self, until_boot: float, until_wall: float) -> None:
+        """Take times from a file; one that cannot be true is until resumed, and then no clock ends it."""
+        sane = 0 <= until_boot <= self._time.boottime() + PAUSE_MAX_S
+        self._until_boot, self._until_wall = (until_boot, until_wall) if sane else (inf, nan)
 
     def _keep_for_now(self) -> None:
         """What a restart of the service needs, also if the card is full. Not being able to is no news: it is memory."""

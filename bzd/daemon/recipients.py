@@ -28,13 +28,14 @@ class Recipients:
 
     Args:
         state: the state directory.
-        sealed: whom the segments that were begun last are sealed to, by purpose.
+        sealed: whom the segments that were begun last are sealed to, by purpose; another object for each segment.
     """
 
     def __init__(self, state: Path, sealed: Callable[[], Mapping[int, Sequence[PublicKey]]]) -> None:
         self._state = state
         self._sealed = sealed
         self._known = self._read() or {}
+        self._seen: dict[int, Sequence[PublicKey]] = {}
         self._changed = self._since_the_store_was_made()
         for text in self._changed:
             _log.warning("%s; %s", text, self._named())
@@ -56,10 +57,11 @@ class Recipients:
 
     def follow(self) -> None:
         """Notice a segment that began with others than were known: nobody told the daemon of them."""
-        sealed = self._sealed()
-        if any(self._known.get(purpose) != keys for purpose, keys in sealed.items()):
+        begun = {purpose: keys for purpose, keys in self._sealed().items() if self._seen.get(purpose) is not keys}
+        self._seen |= begun
+        if any(self._known.get(purpose) != keys for purpose, keys in begun.items()):
             _log.warning("the public keys in %s changed without a word (`systemctl reload bzd`)", self._state)
-            self._take(self._known | dict(sealed))
+            self._take(self._known | begun)
 
     def told(self) -> dict[str, list[str]]:
         """Fingerprints for the status, and what changed since the store was made."""

@@ -118,6 +118,9 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
         _metric("bzd_refusals_total", "counter", "advertisements that bluetoothd refused", radio["refusals"]),
         _metric("bzd_clock_synced", "gauge", "whether the clock is known to be right", int(found["clock"]["synced"])),
         _metric("bzd_store_bytes", "gauge", "size of the store", found["store"]["bytes"]),
+        _metric(
+            "bzd_recipients_changed", "gauge", "whether others can read than at bzd init", int(_others_read(found))
+        ),
         "# HELP bzd_dropped_total heard and not kept, by reason\n# TYPE bzd_dropped_total counter",
         *(f'bzd_dropped_total{{reason="{reason}"}} {count}' for reason, count in found["dropped"].items()),
     ]
@@ -128,6 +131,10 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
             _metric("bzd_sightings_per_minute", "gauge", "sightings of the last minute", found["sightings_per_minute"]),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _others_read(found: dict[str, Any]) -> bool:
+    return bool(found.get("sealed_to", {}).get("changed"))
 
 
 def _metric(name: str, kind: str, text: str, value: float) -> str:

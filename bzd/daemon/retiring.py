@@ -6,6 +6,7 @@ The answer comes only when nothing of the key is on the air any more, and the st
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,8 @@ from bzd.store.requests import RETIRED
 PATIENCE_S = 2.5
 """How long the radio has to take a key off the air, so that with the 2 s until a request is seen 5 s suffice in all;
 a rotation takes well under one."""
+
+_log = logging.getLogger(__name__)
 
 
 class Rotating(Protocol):
@@ -95,9 +98,11 @@ class Retiring:
         silent = radio.state.paused and not radio.state.held
         if begun.key is None or broadcast.key != begun.key or silent:
             answer = RETIRED
+            _log.info("the daily key was ended, because somebody exports it")
         elif boot < begun.until:
             return None
         else:
             answer = "not retired: the radio does not say that the old key is off the air"
+            _log.warning("somebody wants to export the daily key, and the radio does not take it off the air")
         del self._begun[verb]
         return answer

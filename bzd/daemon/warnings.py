@@ -69,6 +69,9 @@ class Warnings:
         self._high: set[str] | None = None
         """Days of a warning; None before they are known."""
         self._trouble: str | None = None
+        """What keeps it from matching, as of the last time."""
+        self._error: str | None = None
+        """The same, of this time."""
         self._by_itself = layout.usual_identity(state) is not None
         if not self._by_itself:
             self._show(warn=False)
@@ -80,10 +83,9 @@ class Warnings:
 
     def configure(self, config: Config) -> None:
         """From now on by this configuration; files that were refused are tried again."""
-        if config.match.feed_folder != self._config.match.feed_folder:
-            self._files = Folder(Path(config.match.feed_folder))
         self._config = config
-        self._files.forget(refused=True)
+        # Another one, so that what is being matched by the old configuration settles nothing here.
+        self._files = Folder(Path(config.match.feed_folder))
         self._look_at = self._evaluate_at = 0.0
 
     def tick(self) -> None:
@@ -119,7 +121,7 @@ class Warnings:
             "by_itself": self._by_itself,
             "words": self._words(),
             "matched": self._files.matched,
-            "refused": dict(islice(self._files.refused.items(), REFUSED_SHOWN)),
+            "refused": {_printable(name): why for name, why in islice(self._files.refused.items(), REFUSED_SHOWN)},
             "trouble": self._trouble,
         }
 
@@ -140,7 +142,7 @@ class Warnings:
         """When the clock becomes right, or another day, all is judged anew: files were, by a time that was not so."""
         judged_by = (self._time.synced, self._time.day())
         if judged_by != self._judged_by:
-            self._files.forget(refused=False)
+            self._files.forget()
             self._evaluate_at = 0.0
         self._judged_by = judged_by
 
@@ -161,7 +163,7 @@ class Warnings:
             "config": dataclasses.asdict(self._config),
         }
         self._at, files = "", self._files
-        trouble, self._trouble = self._trouble, None
+        self._error = None
         try:
             wrong = await errand.run(request, lambda said: self._hear(said, files, boot))
         except OSError as error:
@@ -173,12 +175,13 @@ class Warnings:
             self._refuse(files, self._at, f"the matching process {wrong}")
             self._look_at = 0.0
         elif wrong:
-            self._trouble = f"the matching process {wrong}"
-        if self._trouble is not None:
+            self._error = f"the matching process {wrong}"
+        if self._error is not None:
             self._look_at = max(self._look_at, boot + RETRY_S)
             self._evaluate_at = 0.0
-            if self._trouble != trouble:
-                _log.warning("cannot match: %s", self._trouble)
+            if self._error != self._trouble:
+                _log.warning("cannot match: %s", self._error)
+        self._trouble = self._error
 
     def _hear(self, said: Mapping[str, Any], files: Folder, boot: float) -> None:
         if "at" in said:
@@ -196,7 +199,7 @@ class Warnings:
         elif "again" in said:
             self._look_at = self._evaluate_at = 0.0
         elif "error" in said:
-            self._trouble = f"{said['error']}; {said['hint']}"
+            self._error = _printable(f"{said['error']}; {said['hint']}")
 
     @staticmethod
     def _settle(files: Folder, said: Mapping[str, Any], boot: float) -> None:
@@ -207,6 +210,7 @@ class Warnings:
 
     @staticmethod
     def _refuse(files: Folder, name: str, why: str) -> None:
+        why = _printable(why)
         if files.refuse(name, why):
             _log.warning("key file %s is not used: %s", _printable(name), why)
 
@@ -241,6 +245,6 @@ class Warnings:
             _log.warning("cannot change %s: %s", self._warning, error.strerror)
 
 
-def _printable(name: str) -> str:
-    """A file's name as one word of a line: it may have been chosen by a stranger."""
-    return ascii(name)[1:-1]
+def _printable(text: str) -> str:
+    """A file's name, or what is wrong with it, as part of a line: a stranger may have chosen it, and its every byte."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

@@ -35,6 +35,8 @@ ROTATIONS = 2
 """In each attempt: the first shows whether an address outlives an ID, the second whether it comes back."""
 HOLD_S = 0.8
 """How long each ID is on air: some six frames of a legacy controller."""
+GAP_S = 0.5
+"""Between two attempts: bluetoothd says that an advertisement is gone before the kernel has told the controller."""
 SETTLE_S = 0.5
 """What btmon may need to write what it has seen."""
 READY_S = 5.0
@@ -207,6 +209,7 @@ class _Trier:
             impossible = str(error)
         finally:
             await self._stop()
+            await asyncio.sleep(GAP_S)
         return Attempt(way, scan_first, began, time.time(), refused, impossible)
 
     async def _start(self, way: str, *, scan_first: bool) -> None:

@@ -17,9 +17,8 @@ What a server may do to a badge
     It is asked over https, with the certificates that the system trusts; over plain http only on this machine. No
     redirect and no line of an index leads to another origin, no line out of the index's own folder. A file has at most
     32 MB, is not decompressed, ends within 10 minutes and never pauses for 30 s; a feed has at most 4096 files and
-    takes at most half an hour; a folder holds at most 512 MB, shared
-    between feeds, and leaves the disk 256 MB. What is not whole is never
-    seen under its name. What fails is asked for again next time, what was fetched is not.
+    takes at most half an hour; a folder holds at most 512 MB, shared between feeds, and leaves the disk 256 MB. What is
+    not whole is never seen under its name. What fails is asked for again next time, what was fetched is not.
 
 What a server learns
     The address and time of each poll, and that it is bzd that asks. A request has three fields, Host, User-Agent and
@@ -33,4 +32,6 @@ What a server learns
 
     What no badge that keeps files can hide: which it has. A server that answers each badge differently, file by file,
     can know one again by that.
+
+What is not done: no proxy is asked, whatever the environment says; a file that was cut off begins anew.
 """

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,11 +36,13 @@ class Fetched:
     """What came of fetching.
 
     Attributes:
-        files: all files of these feeds that are in the folder, each feed's in its own order.
+        files: all files of these feeds that are in the folder, each feed's in its own order; of one that cannot be
+            asked those that it once named.
         new: those of them that came, or changed, just now.
         removed: number of files that were removed since they were old.
         left_out: lines of indexes that name nothing that is fetched.
         failures: what could not be fetched.
+        agreed: whether a server's clock agreed with this one.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Fetched:
     removed: int = 0
     left_out: int = 0
     failures: list[FeedError] = field(default_factory=list)
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,6 @@ class Fetching:
         self._clock = clock
         self._terms = terms
         self._progress = progress or (lambda *_: None)
-        self._agreed = False
         self._share = MAX_FOLDER
         self._named: set[str] = set()
         self._result = Fetched()
@@ -98,7 +100,7 @@ class Fetching:
             FeedError: if an address is none that is fetched; then nothing is.
             OutputError: if the folder cannot be written.
         """
-        self._result, self._named, self._agreed = Fetched(), set(), False
+        self._result, self._named = Fetched(), set()
         addresses = list(dict.fromkeys(map(parse, feeds)))
         self._share = MAX_FOLDER // max(len(addresses), 1)
         for address in addresses:
@@ -108,9 +110,10 @@ class Fetching:
             except FeedError as error:
                 self._result.failures.append(error)
                 self._named.update(self._folder.notes)  # what it would have named is not known
+                self._result.files += self._had(address)
             finally:
                 connection.close()
-        before = self._clock.now() - self._terms.keep_s if self._agreed else None
+        before = self._clock.now() - self._terms.keep_s if self._result.agreed else None
         self._result.removed = self._folder.tidy(self._named, before)
         self._result.files = [path for path in dict.fromkeys(self._result.files) if path.exists()]
         return self._result
@@ -136,6 +139,15 @@ class Fetching:
                 self._result.files.append(self._folder.path / note.file)
             if failed >= _PATIENCE:
                 raise FeedError(f"{feed}: {len(archives) - number} files are left for next time: too many fail")
+
+    def _had(self, feed: Address) -> Iterator[Path]:
+        """The files there are of a feed that could not be asked, or not to the end."""
+        within = str(
+            feed if feed.is_archive else replace(feed, path=feed.path.partition("?")[0].rpartition("/")[0] + "/")
+        )
+        for url, note in self._folder.notes.items():
+            if url.startswith(within) and not note.removed:
+                yield self._folder.path / note.file
 
     def _index(self, connection: Connection, address: Address) -> tuple[Address, ...]:
         data = bytearray()
@@ -175,7 +187,7 @@ class Fetching:
     def _compare_clocks(self, answer: Answer) -> bool:
         """Whether the server's clock and the badge's agree."""
         agreed = answer.date is not None and abs(answer.date - self._clock.now()) <= AGREEMENT_S
-        self._agreed |= agreed
+        self._result.agreed |= agreed
         return agreed
 
 

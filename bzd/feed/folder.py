@@ -266,13 +266,14 @@ def opened(path: Path) -> Iterator[Folder]:
     """A folder to fetch into, which is made if it is not there; for one process at a time.
 
     Raises:
-        OutputError: if it cannot be made or entered.
+        OutputError: if it cannot be made or entered, or is a link.
         BusyError: if another process fetches into it.
     """
     try:
         new = not os.path.lexists(path)
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # No link, by which root could be led out of a directory that is a service's.
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise output_error(path, error) from error
     try:

@@ -19,6 +19,9 @@
 `rules.load_rule`                   a named rule or one from a file; `rules.daily_summaries`, `rules.assess`
 `publishing.publish`                merges, pads, holds back, splits and signs what an authority publishes
 `calibration.read_calibration`      RSSI corrections per device model
+`configured.configured`             how to match under a configuration
+`kept.open_kept`                    matching that is remembered in a store: nothing is read twice, nothing skipped
+`findings`                          what is remembered, and when a file must be matched again
 ==================================  ====================================================================================
 
 The format of the archives is in `bzd.matching.archive` and `bzd.matching.messages`.

@@ -15,7 +15,7 @@ a first anchor gives may be corrected by a second.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import inf
 
 from bzd.matching.keys import MAX_ONSET_DAYS, MAX_TIME, DiagnosisKey, ReportType
@@ -35,12 +35,7 @@ FOUND_MAX = 10_000
 """Most keys that are kept. A badge of which more cases' days were met than that is told lies by whoever publishes."""
 
 Days = Mapping[int | None, Sequence[MatchedKey]]
-"""Keys by UTC day of contacts that they explain, days since 1970-01-01; None for contacts of unknown time."""
-
-
-def began(keys: Iterable[DiagnosisKey], now: float, tolerance_s: float) -> tuple[DiagnosisKey, ...]:
-    """The keys without those that hold from some time in the future on, which nobody can have used yet."""
-    return tuple(key for key in keys if key.start <= now + tolerance_s)
+"""Keys by UTC day of contacts that they explain, days since 1970-01-01; None for contacts that are kept without one."""
 
 
 def until(keys: Iterable[DiagnosisKey], tolerance_s: float) -> float:
@@ -77,7 +72,9 @@ def known(days: Days) -> tuple[list[DiagnosisKey], list[DiagnosisKey]]:
     return list(first), list(revised)
 
 
-def grown(days: Days, cases: Iterable[Case], now: float, oldest: float) -> dict[int | None, list[MatchedKey]]:
+def grown(
+    days: Days, cases: Iterable[Case], now: float, oldest: float, dated: Container[int | None]
+) -> dict[int | None, list[MatchedKey]]:
     """What is kept of the cases that were known and those that are found now.
 
     Args:
@@ -85,6 +82,8 @@ def grown(days: Days, cases: Iterable[Case], now: float, oldest: float) -> dict[
         cases: what the matcher knows.
         now: when it is found, UTC unix seconds.
         oldest: keys that ended before, UTC unix seconds, are no longer kept for contacts of unknown time.
+        dated: days that the store says in clear that it has contacts of. What was found of contacts that were dated
+            later is kept without a day, or it would be seen that something was found.
 
     Raises:
         ValueError: if more keys are found than can be true.
@@ -100,7 +99,8 @@ def grown(days: Days, cases: Iterable[Case], now: float, oldest: float) -> dict[
             by_key[name] = found if case is None else _matched(case, found.first, found.intervals, found.found)
     for case in by_name.values():
         for hit in case.hits.values():
-            day = int(hit.contact.start // DAY_S) if hit.contact.synced else None
+            of_contact = int(hit.contact.start // DAY_S)
+            day = of_contact if hit.contact.synced and of_contact in dated else None
             found = _matched(case, hit.key.first, hit.key.intervals, now)
             kept[day].setdefault(_name(found), found)
     if sum(map(len, kept.values())) > FOUND_MAX:

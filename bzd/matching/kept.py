@@ -41,14 +41,12 @@ class Taken:
         again_at: when it must be matched again, UTC unix seconds; infinite if never.
         read: False if that was not due: it was matched before, and nothing can have come for it since.
         keys: number of keys in it that were tried.
-        future: number of keys in it that hold from some time in the future on; they were not tried.
-        skipped: entries of it that make no sense: reason and number.
+        skipped: entries of it that make no sense, or are of the future: reason and number.
     """
 
     again_at: float
     read: bool
     keys: int = 0
-    future: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -139,6 +137,9 @@ class Kept:
                 return Taken(due, read=False)
         how = self._how
         file = parse_key_file(data, how.trusted, allow_unsigned=how.allow_unsigned, name=str(path))
+        if self._clock_right:
+            # Whatever the file says of its own time: no key of the future may keep it from ever being settled.
+            file = replace(file, end=0.0).begun(self._now)
         try:
             return self._match(file, progress)
         except BusyError:
@@ -159,25 +160,22 @@ class Kept:
         return daily_summaries(encounters(hits, how.joining), how.rule, day_offset_s=how.day_offset_s)
 
     def _match(self, file: KeyFile, progress: Progress | None) -> Taken:
-        tolerance_s, oldest = self._how.tolerance_s, self._now - self._how.retention_s
-        keys, revised = file.keys, file.revised
-        if self._clock_right:
-            keys, revised = (findings.began(of, self._now, tolerance_s) for of in (keys, revised))
-        self.matcher.match(keys, revised, progress=progress)
+        self.matcher.match(file.keys, file.revised, progress=progress)
+        oldest = self._now - self._how.retention_s if self._clock_right else -inf
+        dated = {day for _, day in self.findings.contacts}
         try:
-            cases = self.matcher.cases()
-            days = findings.grown(self.findings.keys, cases, self._now, oldest if self._clock_right else -inf)
+            days = findings.grown(self.findings.keys, self.matcher.cases(), self._now, oldest, dated)
         except ValueError as error:
             self.load()
             raise InputError(f"{file.name}: {error}", "do not use it; tell whoever publishes it") from error
-        read = self._read_file(file, findings.until([*keys, *revised], tolerance_s))
+        tried = [*file.keys, *file.revised]
+        read = self._read_file(file, findings.until(tried, self._how.tolerance_s))
         others = [other for other in self.findings.files if other.sha256 != file.sha256 and self.findings.whole]
         self.findings = keep(self._state, self.findings, [*others, read] if self._clock_right else others, days)
         return Taken(
             again_at=findings.next_look(read, self._now, self.findings.contacts),
             read=True,
-            keys=len(keys) + len(revised),
-            future=len(file.keys) + len(file.revised) - len(keys) - len(revised),
+            keys=len(tried),
             skipped=file.skipped,
         )
 

@@ -31,19 +31,27 @@ requests included, the public address never on air. For each rotation nothing is
 | active | 403 / 110 | 629 / 344 | 101 / 101, the same |
 | passive | 363 / 150 | 764 / 282 | none |
 
-Back after a fault (legacy controller, BlueZ 5.66 / 5.82; seconds from the end of its cause to a report heard and a new
-ID on air):
+Back after a fault (BlueZ 5.66, legacy controller; seconds from the end of its cause to a report heard and a new ID on
+air; at most 5 is checked):
 
 | fault | seconds |
 |---|---|
-| bluetoothd restarted; stopped for 4 s | 0.2 / 0.3; 0.3 / 0.4 |
-| bluetoothd killed, gone for 4 s | 8.7 / 0.4 |
-| adapter off and on; unplugged and back; blocked by rfkill | 0.4 / 0.5; 0.3 / 0.3; 0.3 / 0.4 |
-| advertising refused for 4 s; scanning refused for 4 s | 0.5 / 0.8; 4.1 / 0.6 |
-| dbus-daemon restarted | 8.5 / 9.1 |
+| bluetoothd restarted; stopped for 4 s; stopped for a minute | 0.3; 0.3; 0.4 |
+| bluetoothd killed, gone for 4 s | 1.8 |
+| adapter off and on; unplugged and back; blocked by rfkill | 0.3; 0.6; 0.3 |
+| another program's discovery, which ends | 0.4 |
+| advertising refused for 4 s; scanning refused for 4 s; advertising refused for minutes | 3.9; 4.2; 3.2 |
+| dbus-daemon restarted | 2.3 |
 
-Those of 8 s and more are the kernel's: it goes on with the scan of a bluetoothd that died without a word, up to 10.24 s
-from its start, and refuses the next as busy until then.
+Without what `bzd.radio.reset` does it was 8.5 s and more after a kill and after a restart of dbus-daemon: the kernel
+goes on with the scan of a bluetoothd that died without a word, up to 10.24 s from its start, and refuses the next as
+busy until then. So the adapter is switched off and on, if nobody else uses it: no device is connected, no other program
+advertises or scans. The same is the last resort after minutes of refusals and hours of silence.
+
+Whether this very radio keeps its address to itself is not known before somebody has looked: `bzd doctor --radio`
+(`bzd.doctor.trial`) tries every way of using it and leaves a verdict for this kernel, BlueZ and controller
+(`bzd.radio.verdict`). Without one the radio does as if it were clean, and says so; with one it takes no way that leaks
+or cannot rotate, and is silent where advertising alone does.
 
 What bzd cannot prevent: when bluetoothd starts it resets the adapter, and the kernel then sends the advertisement that
 it still holds, the old ID under a new address, for some 100 ms (one frame) until bluetoothd takes it away. That shows

@@ -48,6 +48,8 @@ _UNKNOWN_RSSI_DBM = -127
 _IN_PROGRESS_MAX = 3
 _KNOWN_DEVICES = 4096
 """Devices whose last payload is remembered. BlueZ itself forgets a stranger after 30 s, and 500 badges saturate it."""
+_PAYLOADS = 1024
+"""Payloads remembered as advertising data, some 500 bytes each (measured); twice what 500 badges send at a time."""
 PATTERNS_MAX = 7
 """Patterns that one monitor may have. With an eighth, bluetoothd 5.66 dies of `free(): invalid next size`, and 5.82
 says "Failed to Add Adv Patterns Monitor with status 0x0d" and hears nothing (both measured; it fits a length of
@@ -297,7 +299,7 @@ def _parts(properties: Mapping[str, Any]) -> _Parts:
     )
 
 
-@lru_cache(maxsize=_KNOWN_DEVICES)
+@lru_cache(maxsize=_PAYLOADS)
 def _data(parts: _Parts) -> bytes:
     """Advertising data from what BlueZ took apart: flags, UUIDs, service data, manufacturer data.
 

@@ -4,6 +4,7 @@
 ::
 
     /usr/local/lib/systemd/system/bzd.service, bzd-init.service     the units; /etc/systemd/system overrides them
+    /usr/local/lib/systemd/system/bzd-warn.path, bzd-warn.service   what the badge does when it warns
     /usr/local/lib/systemd/system/bzd-feed.service, bzd-feed.timer  fetching key files, if match.feed names a feed
     /usr/local/lib/sysusers.d/bzd.conf                              the users and groups bzd and bzd-feed
     /usr/local/lib/tmpfiles.d/bzd.conf                              /etc/bzd, /var/lib/bzd and /var/lib/bzd-feed
@@ -14,6 +15,7 @@
     /etc/systemd/system/bluetooth.service.d/bzd.conf                with --experimental
 
 Everything is written anew by each run, so that a second run is harmless and an upgrade is the same command. What an
-admin wrote is none of these: /etc/bzd/bzd.toml, drop-ins of other names. With `--now` the radio is tried out as well
-(`bzd doctor --radio`), once the service runs: its verdict, /var/lib/bzd/radio.json, needs the state directory.
+admin wrote is none of these: /etc/bzd/bzd.toml, /etc/bzd/warn, drop-ins of other names. With `--now` the radio is tried
+out as well (`bzd doctor --radio`), once the service runs: its verdict, /var/lib/bzd/radio.json, needs the state
+directory.
 """

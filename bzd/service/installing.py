@@ -26,6 +26,8 @@ FETCHED = "var/lib/bzd-feed"
 CONFIG = "etc/bzd"
 CONFIG_FILE = f"{CONFIG}/bzd.toml"
 LINK = "usr/local/bin/bzd"
+WARNINGS, LAMP = "bzd-warn.path", "bzd-warn.service"
+"""Watches for warnings, and does what the admin says then: nothing, as it comes."""
 
 _UNITS = "usr/local/lib/systemd/system"
 """Below what an admin changes, /etc, and apart from what packages bring, /usr/lib (systemd.unit(5))."""
@@ -42,6 +44,8 @@ _FILES = {
     f"usr/local/lib/sysusers.d/{_DECLARATION}": "sysusers.d/bzd.conf",
     f"usr/local/lib/tmpfiles.d/{_DECLARATION}": "tmpfiles.d/bzd.conf",
     _EXAMPLE: "bzd.toml",
+    f"{_UNITS}/{WARNINGS}": WARNINGS,
+    f"{_UNITS}/{LAMP}": LAMP,
 }
 """Where on the machine, and where in `source.folder`."""
 
@@ -110,6 +114,7 @@ class Installation:
         self.system.make_user(_DECLARATION)
         self.system.make_directories(_DECLARATION)
         self.system.enable(SERVICE)
+        self.system.enable(WARNINGS)
         if has_feed:  # one that an admin enabled otherwise stays so
             self.system.enable(POLLS)
         return changed
@@ -125,6 +130,7 @@ class Installation:
         """
         if experimental:
             self.system.restart("bluetooth.service")
+        self.system.restart(WARNINGS)
         self.system.restart(SERVICE)
         if self.has_feed:
             self.system.restart(POLLS)
@@ -141,7 +147,7 @@ class Installation:
         Raises:
             OutputError: if something cannot be removed or a program of the system fails.
         """
-        for unit in (SERVICE, POLLS, FETCHER):
+        for unit in (SERVICE, WARNINGS, POLLS, FETCHER):
             if (self._root / _UNITS / unit).exists():
                 self.system.disable(unit)
         link = self._root / LINK

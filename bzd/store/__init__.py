@@ -81,7 +81,7 @@ by less than two hours. A segment whose `provisional` is not 0 was written by a 
 a whole or not at all, and the next appender removes what a replay left that never finished. Readers leave it out if
 `provisional` is 1; 2 lets them watch a replay in real time. A segment without sealed keys was purged, and its rows go
 with the next appender. A segment of purpose 6 holds the keys of cases that explain contacts of its UTC day, and the key
-files that were read on it; without a day, those that explain contacts of which the time is not known. It is never added
+files that were read on it; without a day, those that explain contacts in segments without one. It is never added
 to: what was found is written anew as a whole, in one transaction with the files that it was found in.
 
 Sealing

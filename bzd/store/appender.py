@@ -315,7 +315,8 @@ class Appender:
         folder = layout.RECIPIENTS if purpose == CONTACTS else layout.KEY_RECIPIENTS
         keys = layout.recipients(self._state, folder)
         cipher = insert_segment(self._connection, place, keys, provisional=self._provisional)
-        self.sealed_to[purpose] = keys
+        # Another object, since another thread may be looking at the one before.
+        self.sealed_to = self.sealed_to | {purpose: keys}
         return Segment(place, cipher, key_mark(self._connection, place.segment))
 
     def _end(self, segments: Collection[Segment]) -> None:

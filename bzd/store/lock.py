@@ -60,19 +60,19 @@ class Lock:
         os.close(self._descriptor)
 
     def _busy(self, state: Path) -> BusyError:
-        return BusyError(f"another bzd is {self.doing} the store in {state}")
+        return BusyError(f"another bzd is {self.doing} {state}")
 
 
 class AppenderLock(Lock):
     """The right to append to the store of a state directory."""
 
-    file, doing = LOCK_FILE, "appending to"
+    file, doing = LOCK_FILE, "appending to the store in"
 
 
 class FindingsLock(Lock):
     """The right to keep what matching found in the store of a state directory."""
 
-    file, doing = FINDINGS_LOCK_FILE, "matching keys against"
+    file, doing = FINDINGS_LOCK_FILE, "matching keys against the store in"
 
 
 def _open(path: Path) -> int:

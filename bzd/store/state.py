@@ -9,6 +9,7 @@
     recipients/*.pub        0644  public keys that contacts are sealed to, from the next segment on
     key-recipients/*.pub    0644  public keys that the badge's own daily keys are sealed to
     identity.key            0600  only where this machine may read its own store
+    feed/                   0755  key files that `bzd match --feed` fetched (`bzd.feed`)
     machine                 0600  hashes that tell a copied card (`bzd.store.machine`)
     paused                  0600  only while the badge is paused (`bzd.daemon.pausing`)
 """

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Callable
-from hashlib import sha512
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,20 +178,6 @@ def test_a_recipient_cannot_change_it(tmp_path: Path, send: Send, anna: Any, ben
         out.write_bytes(forger.sealed())
         with pytest.raises(InputError):
             read_case(out, [authority])
-
-
-def test_the_signature_is_as_documented(send: Send, anna: Any, ben: Any, authority: Identity) -> None:
-    """Ed25519 over the domain and the SHA-512 of the head and the rows before, by the key in the first row."""
-    forger = Forger(send(anna, ben.contact()).read_bytes(), authority)
-    _, store_id, public, made, since, until, contacts, keys = struct.unpack_from(">B16s32sqqqII", forger.records[0])
-    assert (store_id, contacts, keys) == (anna.case().store_id, 1, 1)
-    assert (made, since, until) == tuple(
-        round(time * 1000) for time in (anna.case().made, anna.case().since, anna.case().until)
-    )
-    assert forger.records[0][81:97].hex() == authority.fingerprint.replace("-", "")
-    digest = sha512(forger.head + b"".join(forger.records[:4])).digest()
-    Ed25519PublicKey.from_public_bytes(public).verify(forger.records[4][:64], b"bzd case file\0" + digest)
-    assert not any(map(any, forger.records[5:]))
 
 
 @pytest.mark.parametrize(("recipients", "error"), [(0, InputError), (17, InputError)])

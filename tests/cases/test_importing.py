@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from bzd.cases.importing import Import, import_cases
+from bzd.cases.importing import Import, _alone, import_cases
 from bzd.cases.known import FILE
+from bzd.cli.entry import run
 from bzd.errors import BusyError, IdentityError, InputError, OutputError
 from bzd.model import Contact, DailyKey
 from bzd.store import composing, create, open_reader
 from bzd.store.identity import Identity
-from bzd.store.lock import AppenderLock
+from bzd.store.state import stores_in
 
 Send = Callable[..., Path]
 Take = Callable[..., Import]
@@ -69,7 +70,7 @@ def kept(folder: Path, authority: Identity) -> Kept:
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Everything in a folder but its lock."""
-    return {path.name: path.read_bytes() for path in folder.glob("*") if path.name != "store.lock"}
+    return {path.name: path.read_bytes() for path in folder.glob("*") if path.name != "import.lock"}
 
 
 def test_together(take: Take, files: tuple[Path, Path], people: Any, authority: Identity, kept: Kept) -> None:
@@ -281,13 +282,18 @@ def test_a_badges_own_directory_is_no_folder_for_cases(
         import_cases([send(anna)], tmp_path / "badge", [authority])
 
 
+def test_the_folder_is_taken_for_no_badges_own(take: Take, send: Send, anna: Any, folder: Path) -> None:
+    """A slip of `bzd init --state cases` would hide what is there."""
+    done = take(send(anna))
+    assert run(["init", "--state", str(folder)]) == OutputError.exit_code
+    assert stores_in(folder) == [done.files[0].path]
+
+
 def test_one_import_at_a_time(take: Take, send: Send, anna: Any, folder: Path) -> None:
     """Two would forget what the other learnt."""
-    folder.mkdir()
-    lock = AppenderLock(folder)
-    with pytest.raises(BusyError):
+    with _alone(folder), pytest.raises(BusyError, match=f"another bzd is importing into {folder}"):
         take(send(anna))
-    lock.release()
+    take(send(anna))
 
 
 def test_another_identity_opens_nothing_there(take: Take, files: tuple[Path, Path], folder: Path) -> None:

@@ -150,7 +150,7 @@ def test_what_it_says(bzd: Bzd, store: Callable[..., Path], export: Export, tmp_
     said = bzd(*words).err
     assert f"anna: signed by {mine} (not known before" in said
     # By that, whoever gets an old file once more notices.
-    assert "anna: 2027-01-01 to 2027-01-15, made 2027-01-15T08:00:00.000Z, 1 daily key, 0 contacts" in said
+    assert "anna: made 2027-01-15T08:00:00.000Z of 2027-01-01 to 2027-01-15" in said
     assert f"anna: signed by {mine} (as before)" in bzd(*words).err
     assert bzd(*words, "--fingerprint", mine.upper()).code == 0
     assert bzd(*words, "--fingerprint", theirs).code == 7

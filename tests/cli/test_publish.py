@@ -14,9 +14,10 @@ from zipfile import ZipFile
 import pytest
 
 from bzd.errors import PassphraseError
+from bzd.matching.archive import HEADER
 from bzd.matching.keyfile import KeyFile, SignatureInfo, read_key_file, write_key_file
 from bzd.matching.keys import DiagnosisKey, ReportType
-from bzd.matching.messages import parse, signature_list_message
+from bzd.matching.messages import export_message, parse, signature_list_message
 from bzd.matching.signing import SigningKey, load_verify_key
 
 if TYPE_CHECKING:
@@ -201,6 +202,17 @@ def test_what_is_no_key_file(bzd: Bzd, authority: Path, tmp_path: Path, what: st
     (tmp_path / "case.zip").write_text(what)
     refused = bzd("publish", tmp_path / "case.zip", "--sign-key", authority, "-o", tmp_path / "out.zip")
     assert (refused.code, "case.zip" in refused.err, (tmp_path / "out.zip").exists()) == (4, True, False)
+
+
+def test_what_is_left_out_is_said(bzd: Bzd, authority: Path, tmp_path: Path) -> None:
+    """A key that no file may hold is not published, and not in silence."""
+    message = export_message()
+    message.keys.add(key_data=b"short")
+    message.keys.add(key_data=key(1).key, rolling_start_interval_number=key(1).first)
+    (tmp_path / "case.bin").write_bytes(HEADER + message.SerializeToString())
+    done = bzd("publish", tmp_path / "case.bin", "--sign-key", authority, "-o", tmp_path / "out.zip")
+    assert (done.code, "case.bin: 1 left out: key of wrong length" in done.err) == (0, True)
+    assert "1 key; 999 added as padding" in done.err
 
 
 def test_the_wrong_key_to_sign_with(bzd: Bzd, case: Case, authority: Path, tmp_path: Path) -> None:

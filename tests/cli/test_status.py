@@ -16,6 +16,30 @@ from bzd.daemon import runtime
 Bzd = Callable[..., Any]
 Write = Callable[..., None]
 
+STATUS: dict[str, Any] = {
+    "schema": "bzd.status/1",
+    "version": "1.0",
+    "running": True,
+    "pid": 7,
+    "words": "listening (full), advertising",
+    "updated_boottime": 0.0,
+    "uptime_s": 7300.0,
+    "radio": {"adapter": "hci0", "protocol": "gaen", "mode": "full", "last_heard_ago_s": 1.2, "troubles": {}},
+    "paused": False,
+    "paused_until": None,
+    "sightings_per_minute": 240,
+    "neighbours": [{"rssi": -50, "ago_s": 0.4}, {"rssi": -83, "ago_s": 12.0}],
+    "contacts_today": 12,
+    "contacts_waiting": 0,
+    "store": {"path": "/var/lib/bzd", "bytes": 1_200_000},
+    "troubles": {},
+    "clock": {"synced": True, "now": "2027-01-15T08:00:00.000Z"},
+    "dropped": {"too_few_sightings": 3, "own_ids": 0},
+    "config_error": None,
+    "matching": {"words": "by itself: 3 key files matched", "refused": {}, "trouble": None},
+}
+"""What a daemon says of itself."""
+
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
@@ -23,27 +47,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
 
     def put(**changes: Any) -> None:
-        found: dict[str, Any] = {
-            "schema": "bzd.status/1",
-            "version": "1.0",
-            "running": True,
-            "pid": 7,
-            "words": "listening (full), advertising",
-            "updated_boottime": time.clock_gettime(time.CLOCK_BOOTTIME),
-            "uptime_s": 7300.0,
-            "radio": {"adapter": "hci0", "protocol": "gaen", "mode": "full", "last_heard_ago_s": 1.2, "troubles": {}},
-            "paused": False,
-            "paused_until": None,
-            "sightings_per_minute": 240,
-            "neighbours": [{"rssi": -50, "ago_s": 0.4}, {"rssi": -83, "ago_s": 12.0}],
-            "contacts_today": 12,
-            "contacts_waiting": 0,
-            "store": {"path": "/var/lib/bzd", "bytes": 1_200_000},
-            "troubles": {},
-            "clock": {"synced": True, "now": "2027-01-15T08:00:00.000Z"},
-            "dropped": {"too_few_sightings": 3, "own_ids": 0},
-            "config_error": None,
-        }
+        found = STATUS | {"updated_boottime": time.clock_gettime(time.CLOCK_BOOTTIME)}
         runtime.write(tmp_path / "status.json", json.dumps(found | changes))
 
     return put
@@ -92,6 +96,7 @@ def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
         ({"config_error": "bzd.toml: unknown key"}, "systemctl reload bzd"),
         ({"troubles": {"store": "cannot write: the disk is full"}}, "the disk is full"),
         ({"updated_boottime": 0.0}, "systemctl restart bzd"),
+        ({"matching": {"words": "by itself", "refused": {}, "trouble": "no rule named fair"}}, "cannot match: no rule"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_remedy(bzd: Bzd, write: Write, changes: dict[str, Any], words: str) -> None:
@@ -101,6 +106,16 @@ def test_what_is_wrong_is_said_with_its_remedy(bzd: Bzd, write: Write, changes: 
     assert result.code == 1
     assert words in result.out
     assert bzd("status", "--json").code == 1
+
+
+def test_how_it_matches(bzd: Bzd, write: Write) -> None:
+    """By itself or not, and which key files are not used; that is no fault of the badge."""
+    write(matching={"words": "by itself", "refused": {"bad\x1b[2J.zip": "it is no key file"}, "trouble": None})
+    result = bzd("status")
+    assert result.code == 0
+    assert "matching   by itself\n" in result.out
+    assert "zip is not used: it is no key file" in result.out
+    assert "\x1b" not in result.out
 
 
 def test_a_pause_is_no_fault(bzd: Bzd, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from bzd.matching.keys import DiagnosisKey
 from bzd.model import Contact, DailyKey
 from bzd.store import open_appender
 from bzd.store.identity import Identity
+from tests.feed.servers import Site, serving
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Bzd, Fill
@@ -145,6 +147,19 @@ def test_a_match_shows_a_bar_and_then_the_result(fill: Fill, tmp_path: Path) -> 
     assert code == 0
     assert "/20000 keys" in shown.replace("\x1b[0m", "").replace("\x1b[32m", "")
     assert shown.splitlines()[-2].endswith("No encounter: there are no contacts of yours.")
+
+
+def test_fetching_shows_a_bar(tmp_path: Path) -> None:
+    """It counts the files of a feed, and goes away."""
+    (tmp_path / "site").mkdir()
+    with serving(Site(tmp_path / "site")) as site:
+        for number in range(9):
+            site.put(f"{number}.zip", b"keys", 1_700_000_000)
+        index = site.put("index.txt", b"".join(b"%d.zip\n" % number for number in range(9)), 1_700_000_000)
+        code, shown = on_terminal("match", "--download", tmp_path / "keys", "--feed", index)
+    assert code == 0
+    assert re.search(r"/9.*files", shown)
+    assert shown.splitlines()[-1].endswith("bzd: key files of feeds: 9, 9 of them new")
 
 
 def test_passphrases_are_asked_for_and_not_shown(bzd: Bzd, fill: Fill, tmp_path: Path) -> None:

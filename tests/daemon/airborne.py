@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A daemon as a process of its own, with a radio of air: one badge is heard five times a second, a hundred metres off.
 
-Called with the state directory, the runtime directory, a configuration file, and seconds between flushes. After SIGUSR1
-the radio's supervisor hangs, which is noticed after a second.
+Called with the state directory, the runtime directory, a configuration file, seconds between flushes, and seconds from
+the start to the first look for key files. After SIGUSR1 the radio's supervisor hangs, which is noticed after a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from bzd import config as configuration
 from bzd.clock import Clock, SystemClock
 from bzd.config import Config
-from bzd.daemon import badge, journal, service
+from bzd.daemon import badge, journal, service, warnings
 from bzd.daemon.notify import Notifier
 from bzd.model import Advertisement, Identifier
 from bzd.protocols import protocols
@@ -80,8 +80,9 @@ def _make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None]
 
 def main() -> None:
     """Run it."""
-    state, runtime, file, flush_s = sys.argv[1:]
+    state, runtime, file, flush_s, look_s = sys.argv[1:]
     badge.FLUSH_S = float(flush_s)
+    warnings.FIRST_LOOK_S = float(look_s)
     service.RADIO_STALLED_S = 1.0
     journal.start()
     service.serve(

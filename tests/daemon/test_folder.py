@@ -44,27 +44,25 @@ def test_matched_ones_are_due_when_they_change_or_their_time_comes(tmp_path: Pat
     (tmp_path / "later.zip").unlink()
     files.look()
     assert (files.due(99.0), files.matched) == ([], 2)
-    files.forget(refused=False)
+    files.forget()
     assert files.due(0.0) == ["changing.zip", "never.zip"]
 
 
 def test_refused_ones_are_tried_again_only_when_they_changed(tmp_path: Path) -> None:
-    """And said once; or when what they are judged by is another."""
+    """And said once for each change."""
     (tmp_path / "bad.zip").write_bytes(b"no zip")
     files = Folder(tmp_path)
     files.look()
     assert files.refuse("bad.zip", "no zip")
     files.look()
     assert (files.due(1e9), files.matched, dict(files.refused)) == ([], 0, {"bad.zip": "no zip"})
-    files.forget(refused=False)
+    files.forget()
     assert files.due(1e9) == []
     assert not files.refuse("bad.zip", "no zip")
     os.utime(tmp_path / "bad.zip", ns=(1, 1))
     files.look()
     assert files.due(0.0) == ["bad.zip"]
     assert files.refuse("bad.zip", "no zip")
-    files.forget(refused=True)
-    assert files.due(0.0) == ["bad.zip"]
 
 
 def test_what_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:

@@ -136,10 +136,10 @@ def test_senseless_keys_are_counted(make: Make) -> None:
     badge.put(archive.pack(export, signed.SerializeToString()), "odd.zip")
     said, _ = run(badge.request("odd.zip"))
     assert said[2]["said"] == [
+        "1 left out: interval in the future",
         "1 left out: interval out of range",
         "2 left out: key of wrong length",
         "2 left out: rolling period not 1 to 144",
-        "1 left out: of the future",
     ]
     assert said[3]["high"] == ["2020-07-02"]
 

@@ -71,13 +71,19 @@ def test_a_stranger_that_came_without_a_word_is_named_with_the_segment(
 def test_asked_for_it_begins_at_once(state: Path, stranger: PublicKey, caplog: pytest.LogCaptureFixture) -> None:
     """SIGHUP ends the segments if there are others, and does nothing if there are none."""
     ended: list[None] = []
-    recipients = Recipients(state, dict)
+    sealed: dict[int, Sequence[PublicKey]] = {CONTACTS: layout.recipients(state)}
+    recipients = Recipients(state, lambda: sealed)
+    recipients.follow()
     recipients.reread(lambda: ended.append(None))
     assert (ended, caplog.messages) == ([], [])
     _put(state, stranger)
     recipients.reread(lambda: ended.append(None))
     assert len(ended) == 1
     assert stranger.fingerprint in caplog.messages[-1]
+    recipients.follow()
+    sealed[CONTACTS] = layout.recipients(state)
+    recipients.follow()
+    assert len(caplog.messages) == 1
     for path in (state / layout.RECIPIENTS).iterdir():
         path.write_text("nonsense")
     recipients.reread(lambda: ended.append(None))

@@ -29,7 +29,7 @@ PROGRAM = Path(__file__).with_name("airborne.py")
 class Daemon:
     """A daemon that was started, and what it says to systemd."""
 
-    def __init__(self, folder: Path, state: Path, flush_s: float) -> None:
+    def __init__(self, folder: Path, state: Path, flush_s: float, look_s: float = 5.0) -> None:
         self.state, self.runtime, self.config = state, folder / "run", folder / "bzd.toml"
         self.config.touch()
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -43,7 +43,8 @@ class Daemon:
             "WATCHDOG_USEC": "3000000",
             "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}",
         }
-        command = [sys.executable, "-W", "error", *map(str, (PROGRAM, state, self.runtime, self.config, flush_s))]
+        words = (PROGRAM, state, self.runtime, self.config, flush_s, look_s)
+        command = [sys.executable, "-W", "error", *map(str, words)]
         self.process = subprocess.Popen(command, stderr=self.journal, env=os.environ | systemd)
 
     def hear(self, word: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -18,10 +19,11 @@ from bzd.config import Config
 from bzd.daemon import errand, runtime, warnings
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.daemon.warnings import Warnings
+from bzd.matching.keyfile import KeyFile, SignatureInfo, write_key_file
 from bzd.store import purge
 from bzd.store.identity import Identity
 from tests.daemon.conftest import HandClock
-from tests.daemon.matching_badge import MET, NOW, MatchingBadge
+from tests.daemon.matching_badge import AUTHORITY, MET, NOW, MatchingBadge
 from tests.matching.conftest import Cases
 
 WARNED = "there is a warning: a case was near; `sudo bzd status` says more"
@@ -200,6 +202,46 @@ def test_bad_files_are_said_once_and_tried_again_when_changed(badge: MatchingBad
         watch.warnings.configure(badge.config)
         await watch.later()
         assert [line.split()[2] for line in told()] == [r"bad\x1b[2J.zip"]
+
+    go(scene)
+
+
+def test_names_and_words_of_strangers(badge: MatchingBadge, told: Told) -> None:
+    """Whatever bytes they are: they are printable in the journal, and the status can be written."""
+    signer = SignatureInfo("\x1b]0;key\x07", "\u202e1")
+    badge.put(write_key_file(KeyFile((MET[0],), signers=(signer,)), AUTHORITY), os.fsdecode(b"\xff\x1b[2J.zip"))
+    trusted = replace(badge.config.match, verify_keys=(f"310={badge.authority}",))
+
+    async def scene() -> None:
+        watch = Watch(badge, replace(badge.config, match=trusted))
+        await watch.later()
+        (said,) = told()
+        assert said.isprintable()
+        assert r"is signed by key \x1b]0;key\x07 version \x202e1" in said
+        json.dumps(watch.warnings.status(), ensure_ascii=False).encode()
+
+    go(scene)
+
+
+def test_another_configuration_while_it_is_at_work(badge: MatchingBadge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the old one refused is tried again by the new one."""
+    badge.publish(MET[0])
+    run = errand.run
+
+    async def scene() -> None:
+        other = replace(badge.config.match, verify_keys=(f"1={badge.authority}",))
+        watch = Watch(badge, replace(badge.config, match=other))
+
+        async def interrupted(request: dict[str, Any], heard: errand.Heard) -> str:
+            watch.warnings.configure(badge.config)
+            return await run(request, heard)
+
+        monkeypatch.setattr(errand, "run", interrupted)
+        await watch.later()
+        monkeypatch.setattr(errand, "run", run)
+        await watch.later(1)
+        assert watch.words == "by itself: 1 key files matched"
+        assert watch.file.exists()
 
     go(scene)
 

@@ -84,6 +84,7 @@ class RecordedBluez(FakeBluez):
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bzd.doctor.trial.HOLD_S", 0.05)
+    monkeypatch.setattr("bzd.doctor.trial.GAP_S", 0.01)
     monkeypatch.setattr("bzd.doctor.trial.SETTLE_S", 0.01)
     monkeypatch.setattr("bzd.doctor.trial.FREE_S", 0.3)
 

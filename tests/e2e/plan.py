@@ -2,9 +2,10 @@
 """The scenarios: which there are, what each one proves, and with which kind of controller it runs.
 
 A scenario is a module of `tests.e2e.scenarios`. The first line of its docstring says what it proves; it defines
-`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK` and `LIMIT_S`. If it also defines
-`async def after_cut(bed)`, it has a guest of its own with a disk at /var/lib/bzd that is kept: when `run` calls
-`bed.cut()` the guest loses its power, is booted again, and runs `after_cut`.
+`async def run(bed)`, and may set `CONTROLLERS` (`legacy`, `extended`), `QUICK`, `LIMIT_S` and `BY_NAME` (it runs only
+where it is named, since it makes what is kept). If it also defines `async def after_cut(bed)`, it has a guest of its
+own with a disk at /var/lib/bzd that is kept: when `run` calls `bed.cut()` the guest loses its power, is booted again,
+and runs `after_cut`.
 
 Modules are read, not imported, so that the host needs nothing that a scenario needs.
 """
@@ -43,6 +44,7 @@ class Scenario:
         proves: what it proves, in a line.
         quick: whether it belongs to a quick run.
         limit_s: seconds that it may take, from each boot.
+        by_name: whether it runs only where it is named.
         cut: whether the power fails in the middle of it.
     """
 
@@ -52,6 +54,7 @@ class Scenario:
     quick: bool
     limit_s: float
     cut: bool = False
+    by_name: bool = False
 
     @property
     def title(self) -> str:
@@ -82,7 +85,7 @@ def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:
     kinds = [each for each in known if everything or each.kind == "legacy"]
     if only:
         return [each for each in kinds if each.name in only] + [each for each in known if each.title in only]
-    return [each for each in kinds if everything or each.quick]
+    return [each for each in kinds if (everything or each.quick) and not each.by_name]
 
 
 def _read(path: Path) -> list[Scenario]:
@@ -96,7 +99,8 @@ def _read(path: Path) -> list[Scenario]:
     kinds = settings.get("CONTROLLERS", KINDS)
     quick, limit_s = settings.get("QUICK", True), settings.get("LIMIT_S", DEFAULT_LIMIT_S)
     cut = any(isinstance(node, ast.AsyncFunctionDef) and node.name == "after_cut" for node in tree.body)
-    return [Scenario(path.stem, kind, proves, quick, limit_s, cut) for kind in kinds]
+    by_name = settings.get("BY_NAME", False)
+    return [Scenario(path.stem, kind, proves, quick, limit_s, cut, by_name) for kind in kinds]
 
 
-_SETTINGS = ("CONTROLLERS", "QUICK", "LIMIT_S")
+_SETTINGS = ("CONTROLLERS", "QUICK", "BY_NAME", "LIMIT_S")

@@ -30,6 +30,8 @@ def test_quick_is_a_part_of_all() -> None:
     assert quick[0].title == "smoke/legacy"
     assert {scenario.kind for scenario in quick} == {"legacy"}
     assert set(quick) < set(everything)
+    assert not [each.title for each in everything if each.by_name]
+    assert plan.select(["recorded/extended"], everything=False)[0].by_name
 
 
 def test_only() -> None:

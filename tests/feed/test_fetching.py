@@ -144,7 +144,8 @@ def test_what_fails_costs_the_rest_nothing(site: Site, hostile: Hostile, badge: 
     assert "/keys/absent.zip" in site.paths()
     (site.folder / "keys/index.txt").unlink()
     offline = badge.fetch(index)
-    assert (offline.files, len(offline.failures), len(badge.holds())) == ([], 1, 2)
+    assert (names(offline.files), offline.new, len(offline.failures)) == (["1", "2"], [], 1)
+    assert badge.fetch(site.url + "other/index.txt").files == []
     with pytest.raises(FeedError, match="not https"):
         badge.fetch(index, "http://example.org/")
 
@@ -351,6 +352,11 @@ def test_a_link_is_not_followed(site: Site, badge: Badge) -> None:
     with pytest.raises(OutputError, match=r"cannot write .*\.feed\.jsonl"):
         badge.fetch(index)
     assert target.read_bytes() == b"mine"
+    (badge.folder / folders.NOTES).unlink()
+    badge.folder.rename(badge.folder.with_name("elsewhere"))
+    badge.folder.symlink_to("elsewhere")
+    with pytest.raises(OutputError):
+        badge.fetch(index)
 
 
 def test_a_thousand_files_over_one_connection(hostile: Hostile, badge: Badge) -> None:

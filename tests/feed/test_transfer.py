@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bzd.errors import FeedError
 from bzd.feed.address import parse
@@ -275,16 +277,72 @@ def test_tls(secure: Callable[..., Site], tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_speaks_no_tls(hostile: Hostile) -> None:
-    """Plain http at an https address, or nothing at all during the handshake."""
-    for script in (
-        saying(ok(b"x")),
-        drip(b"", pause=60),
-        lambda connection, _: connection.sendall(b"HTTP/1.1 400 x\r\n\r\n"),
-    ):
+    """Plain http at an https address, nothing at all during the handshake, or a byte of it now and then."""
+    plain = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    def slow(connection: socket.socket, _: int) -> None:
+        connection.sendall(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 kB
+        while True:
+            time.sleep(0.05)
+            connection.sendall(b"\x02")
+
+    for script in (drip(b"", pause=60), lambda connection, _: connection.sendall(plain), slow):
         began = time.monotonic()
         with pytest.raises(FeedError, match=r"no secure connection|too slowly|cannot be reached"):
             get(hostile(script).replace("http:", "https:"))
         assert time.monotonic() - began < TRANSFER_S + STALL_S
+
+
+PIECES = (
+    *(
+        b"HTTP/1.1 ",
+        b"200",
+        b"304",
+        b"302",
+        b" OK",
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"Content-Length: ",
+        b"5",
+        b"-1",
+        b"0",
+    ),
+    *(
+        b"Transfer-Encoding: chunked",
+        b"Location: ",
+        b"//",
+        b"x.zip",
+        b"Date: ",
+        b"Last-Modified: ",
+        b"99999999999999",
+        b",",
+    ),
+    *(
+        b"Tue, 14 Nov 2023 22:13:20 GMT",
+        b"Tue, 99 Foo 0000 99:99:99 +9999",
+        b'ETag: "',
+        b'"',
+        b"abcde",
+        b"\xff",
+        b"\0",
+        b" ",
+    ),
+    *(b"Content-Encoding: ", b"identity", b"ffffffffffffffff", b"Connection: close", b"HTTP/1.0 "),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(st.sampled_from(PIECES) | st.binary(max_size=9), max_size=14), begun=st.booleans())
+def test_any_bytes_are_an_answer_or_an_error(hostile: Hostile, said: list[bytes], begun: bool) -> None:  # noqa: FBT001
+    """Whatever a server says, with a condition asked or without: a file, none, or the one error, and soon."""
+    answer = (b"HTTP/1.1 200 OK\r\n" if begun else b"") + b"".join(said)
+    known = Known(5, MODIFIED, '"e"', MODIFIED + 9)
+    began = time.monotonic()
+    with suppress(FeedError):
+        found, data = get(hostile(saying(answer, wait=False)), known=known)
+        assert len(data) == found.size
+    assert time.monotonic() - began < TRANSFER_S + STALL_S
 
 
 def test_nothing_stays_open(hostile: Hostile) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NOON = 1_593_648_000.0 + 43200
 HOUR = 3600.0
+DAYS = range(18_445, 18_460)
+"""From 2 July 2020 on: all days that the store has contacts of."""
 
 
 def file(read: float, until: float, segment: int = 5) -> ReadFile:
@@ -60,15 +62,6 @@ def test_older_contacts_that_came_later_make_it_due() -> None:
     assert findings.next_look(settled, NOON + HOUR, [(6, day - 2)]) == NOON + 2 * HOUR
 
 
-def test_future_keys_are_not_waited_for(cases: type[Cases]) -> None:
-    """A key that holds from later than an ID can be early on is left out, so that no file waits for ever."""
-    keys = [cases.key(1), cases.key(2, day=1), cases.key(3, day=20)]
-    begun = findings.began(keys, cases.midnight + 86400 - 7200, 7200.0)
-    assert [key.key[-1] for key in begun] == [1, 2]
-    assert findings.until(begun, 7200.0) == cases.midnight + 2 * 86400 + 7200
-    assert findings.until([], 7200.0) == 0.0
-
-
 def test_kept_by_day_and_found_again(cases: type[Cases]) -> None:
     """A key is kept for each day of a contact that it explains, and a matcher that begins with them finds the same."""
     met, twice, never = cases.key(1, days_since_onset=2), cases.key(2), cases.key(3)
@@ -81,7 +74,7 @@ def test_kept_by_day_and_found_again(cases: type[Cases]) -> None:
     matcher = Matcher({"badge": contacts})
     matcher.match([met, twice, never])
     day = int(cases.midnight // 86400)
-    kept = findings.grown({}, matcher.cases(), NOON, 0.0)
+    kept = findings.grown({}, matcher.cases(), NOON, 0.0, DAYS)
     assert {key: [found.key for found in of] for key, of in kept.items()} == {
         day: [met.key, twice.key],
         day + 1: [twice.key],
@@ -90,8 +83,17 @@ def test_kept_by_day_and_found_again(cases: type[Cases]) -> None:
     again = Matcher({"badge": contacts})
     again.match(*findings.known(kept))
     assert again.hits() == matcher.hits()
-    assert findings.grown(kept, again.cases(), NOON + 9999, 0.0) == kept
+    assert findings.grown(kept, again.cases(), NOON + 9999, 0.0, DAYS) == kept
     assert {found.found for of in kept.values() for found in of} == {NOON}
+
+
+def test_what_was_dated_later_shows_no_day(cases: type[Cases]) -> None:
+    """A day that only contacts of unknown time turned out to be of is not given away by what was found of it."""
+    key = cases.key(1)
+    matcher = Matcher({"badge": [cases.contact(key, cases.day + 60)]})
+    matcher.match([key])
+    kept = findings.grown({}, matcher.cases(), NOON, 0.0, {None, 18_446})
+    assert [(day, [found.key for found in of]) for day, of in kept.items()] == [(None, [key.key])]
 
 
 def test_news_is_kept(cases: type[Cases]) -> None:
@@ -110,7 +112,7 @@ def test_news_is_kept(cases: type[Cases]) -> None:
         matcher = Matcher({"badge": contacts})
         matcher.match(*findings.known(kept))
         matcher.match(first, revised)
-        kept = findings.grown(kept, matcher.cases(), NOON, 0.0)
+        kept = findings.grown(kept, matcher.cases(), NOON, 0.0, DAYS)
         ((found,),) = kept.values()
         said.append((found.report_type, found.revised, len(matcher.hits()), len(matcher.withdrawn())))
         assert (found.first, found.intervals) == (key.first, key.intervals)
@@ -124,7 +126,7 @@ def test_one_key_of_two_days_is_kept_twice(cases: type[Cases]) -> None:
     matcher = Matcher({"badge": contacts})
     matcher.match([early])
     matcher.match([late])
-    kept = findings.grown({}, matcher.cases(), NOON, 0.0)
+    kept = findings.grown({}, matcher.cases(), NOON, 0.0, DAYS)
     again = Matcher({"badge": contacts})
     again.match(*findings.known(kept))
     assert len(again.hits()) == 2
@@ -135,9 +137,9 @@ def test_what_belongs_to_no_day_ages_by_its_key(cases: type[Cases]) -> None:
     key = cases.key(1)
     matcher = Matcher({"badge": [cases.contact(key, cases.day, at=5.0, synced=False)]})
     matcher.match([key])
-    kept = findings.grown({}, matcher.cases(), NOON, 0.0)
-    assert findings.grown(kept, [], NOON, key.end) == kept
-    assert findings.grown(kept, [], NOON, key.end + 1) == {None: []}
+    kept = findings.grown({}, matcher.cases(), NOON, 0.0, DAYS)
+    assert findings.grown(kept, [], NOON, key.end, DAYS) == kept
+    assert findings.grown(kept, [], NOON, key.end + 1, DAYS) == {None: []}
 
 
 def test_more_than_can_be_true_is_refused(cases: type[Cases], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +149,7 @@ def test_more_than_can_be_true_is_refused(cases: type[Cases], monkeypatch: pytes
     matcher = Matcher({"badge": [cases.contact(key, cases.day + 60) for key in keys]})
     matcher.match(keys)
     with pytest.raises(ValueError, match="more than 13 keys"):
-        findings.grown({}, matcher.cases(), NOON, 0.0)
+        findings.grown({}, matcher.cases(), NOON, 0.0, DAYS)
 
 
 @given(st.lists(matched_keys, max_size=20), st.data())
@@ -159,4 +161,4 @@ def test_any_kept_keys_begin_a_matcher(kept: list[MatchedKey], data: Any) -> Non
     matcher = Matcher({})
     matcher.match(first, revised)
     assert all(key.end > key.start for key in (*first, *revised))
-    findings.grown({None: kept}, matcher.cases(), NOON, NOON)
+    findings.grown({None: kept}, matcher.cases(), NOON, NOON, DAYS)

@@ -178,6 +178,12 @@ class FakeBluez:
         }
         self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, {DEVICE: self.devices[path]}])
 
+    def forget_devices(self) -> None:
+        """Forget all devices, as bluetoothd forgets strangers some time after their last report."""
+        for path in self.devices:
+            self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [path, [DEVICE]])
+        self.devices.clear()
+
     def change_device(self, address: str, changed: dict[str, Variant], gone: list[str]) -> None:
         """Change properties of a known device without a report, for example forget its RSSI."""
         path = f"{PATH}/dev_{address.replace(':', '_')}"

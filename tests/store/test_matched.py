@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +62,20 @@ def _keys(decoded: records.Record) -> tuple[MatchedKey, ...]:
 
 KEY = MatchedKey("gaen", bytes(16), 2_670_000, 144, 1, None, None, revised=False, found=1.0)
 FILE = ReadFile(bytes(32), 1.0, 2.0, 3)
+
+
+def test_they_lie_where_the_specification_says() -> None:
+    """Read byte by byte from the tables in the docstring of `bzd.store`."""
+    (file,) = encode_files([FILE, FILE._replace(sha256=bytes(range(32)), read=5.5, until=6.25, segment=77)])
+    assert (file[:3], len(file)) == (bytes([1, 6, 2]), 408)
+    assert struct.unpack_from(">32sqqI", file, 3 + 52) == (bytes(range(32)), 5500, 6250, 77)
+    assert not any(file[3 + 2 * 52 :])
+    news = KEY._replace(days_since_onset=-3, transmission_risk=-7, revised=True, report_type=5, found=9.001)
+    (key,) = encode_keys([KEY, news])
+    assert (key[:3], key[3 : 3 + 17], key[20:53]) == (bytes([1, 7, 2]), b"\4gaen" + bytes(12), b"\x10" + bytes(32))
+    assert struct.unpack_from(">IHBbiBq", key, 3 + 50) == (2_670_000, 144, 1, 0, 0, 0, 1000)
+    assert struct.unpack_from(">IHBbiBq", key, 3 + 71 + 50) == (2_670_000, 144, 5, -3, -7, 7, 9001)
+    assert not any(key[3 + 2 * 71 :])
 
 
 @pytest.mark.parametrize(

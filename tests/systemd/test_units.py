@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from bzd import config
+from bzd.daemon import runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "systemd"
 UNITS = ("bzd.service", "bzd-init.service", "bzd-feed.service", "bzd-feed.timer")
+WARNING = ("bzd-warn.path", "bzd-warn.service")
+"""Outside the sandbox."""
 EXPOSURE_MAX = {"bzd.service": 0.3, "bzd-init.service": 0.3, "bzd-feed.service": 1.2}
 """What `systemd-analyze security` may say at most; 252 says 0.2, and 1.1 of the one that has the network."""
 
@@ -35,7 +38,7 @@ def settings(name: str) -> dict[str, list[str]]:
 
 
 @analyze
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, *WARNING])
 def test_systemd_understands_the_unit(name: str) -> None:
     """No key is unknown and no value refused; that the program is not installed here is the one complaint."""
     done = subprocess.run(
@@ -74,6 +77,16 @@ def test_the_service_is_as_promised() -> None:
     assert "BZD_BOOT_ID=%b" in service["Environment"]
     assert "DynamicUser" not in service
     assert "time-sync.target" not in " ".join(service["After"] + service["Wants"])
+
+
+def test_a_warning_does_nothing_unless_an_admin_says_what() -> None:
+    """It is watched for at the place where the badge makes it, and what is run then has to be put there first."""
+    watched = settings("bzd-warn.path")["PathChanged"]
+    assert watched == [str(runtime.SYSTEM_RUNTIME / runtime.WARNING_FILE)]
+    lamp = settings("bzd-warn.service")
+    assert lamp["ConditionFileIsExecutable"] == ["/etc/bzd/warn"]
+    (command,) = lamp["ExecStart"]
+    assert watched[0] in command
 
 
 def test_the_store_is_made_once_and_by_the_badge() -> None:

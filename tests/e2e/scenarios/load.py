@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from bleak.exc import BleakError
+
 from tests.e2e.guest import bluez
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.daemon import Daemon
@@ -29,16 +31,30 @@ async def run(bed: Bed) -> None:
         Way("bleak full", "data", partial(Listening, "full", "hci0")),
         Way("bzd run", "data", partial(Daemon, "badge", "hci0")),
     )
-    rows: list[Row] = []
-    for badges in _CROWDS:
-        for way in ways:
-            await bed.start(1)
-            rows.append(await measure(bed, way, badges, _LISTEN_S))
+    rows = [row for badges in _CROWDS for way in ways if (row := await _measure(bed, way, badges)) is not None]
     bed.table(f"Crowds, BlueZ {await bluez.version()}, {bed.kind} controller", HEADER, [row.cells() for row in rows])
-    for bare, own in zip(rows[::2], rows[1::2], strict=True):
-        if own.badges < _SATURATED:
-            check_full(bed, own)
-            cost = own.usage.percent("program") / bare.usage.percent("program")
-            bed.check(f"{own.badges} badges cost at most {_COST_MAX:g} of bleak", cost <= _COST_MAX, f"{cost:.2f}")
-        rss_mb = own.holding.rss_mb
-        bed.check(f"{own.badges} badges take at most {_RSS_MAX_MB:g} MB", rss_mb <= _RSS_MAX_MB, f"{rss_mb} MB")
+    bare = {row.badges: row for row in rows if row.way is ways[0]}
+    for row in rows:
+        if row.way is not ways[0]:
+            _judge(bed, row, bare.get(row.badges))
+
+
+async def _measure(bed: Bed, way: Way, badges: int) -> Row | None:
+    """One row; None where a crowd that is too large broke BlueZ itself."""
+    try:
+        await bed.start(1)
+        return await measure(bed, way, badges, _LISTEN_S)
+    except (BleakError, TimeoutError) as error:
+        if badges < _SATURATED:
+            raise
+        bed.skip(f"{way.name} among {badges} badges is measured", f"more than this guest can take: {error}")
+        return None
+
+
+def _judge(bed: Bed, row: Row, bare: Row | None) -> None:
+    if row.badges < _SATURATED and bare is not None:
+        check_full(bed, row)
+        cost = row.usage.percent("program") / bare.usage.percent("program")
+        bed.check(f"{row.badges} badges cost at most {_COST_MAX:g} of bleak", cost <= _COST_MAX, f"{cost:.2f}")
+    rss_mb = row.holding.rss_mb
+    bed.check(f"{row.badges} badges take at most {_RSS_MAX_MB:g} MB", rss_mb <= _RSS_MAX_MB, f"{rss_mb} MB")

@@ -20,7 +20,7 @@ from tests.e2e.guest.bed import Bed, ended
 from tests.e2e.guest.daemon import Daemon
 
 CONTROLLERS = ("extended",)
-QUICK = False
+BY_NAME = True
 LIMIT_S = 800.0
 
 _MORNING = 1_800_000_000.0

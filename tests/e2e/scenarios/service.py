@@ -37,6 +37,7 @@ async def run(bed: Bed) -> None:
     await _start(bed)
     await _look(bed)
     await _record(bed)
+    await _pause(bed)
     await _faults(bed)
     await _restart(bed)
     await _credential(bed)
@@ -116,6 +117,24 @@ async def _record(bed: Bed) -> None:
     bed.check(
         "btmon opens a recording", (recorded.status, opened.status) == (0, 0) and shown_by_btmon > 0, shown_by_btmon
     )
+
+
+async def _pause(bed: Bed) -> None:
+    """Over a stop and a start, which empty /run/bzd as a reboot does."""
+    await bluez.run(BZD, "pause")
+
+    async def silent() -> bool:
+        return not await _on_air(bed)
+
+    bed.check("paused, it leaves the air", await within(_BACK_S, silent) is not None)
+    await bluez.run("systemctl", "stop", UNIT)
+    bed.check("nothing is left in /run/bzd", not Path("/run/bzd").exists())
+    await bluez.run("systemctl", "start", UNIT)
+    await asyncio.sleep(8)
+    bed.check("started again, it is silent still", await silent())
+    await bluez.run(BZD, "resume")
+    bed.check("resumed, it is on air", await within(_BACK_S, lambda: _on_air(bed)) is not None)
+    bed.check("nothing is left of the pause", not (STATE / "paused").exists())
 
 
 async def _faults(bed: Bed) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tests.e2e.guest.bed import Bed
-from tests.e2e.guest.cpu import seconds_of
 from tests.e2e.guest.daemon import Daemon
+from tests.e2e.guest.days import HEADER, Day, Days
 from tests.e2e.guest.listening import crowd_data
-from tests.e2e.guest.memory import Holding
 
 CONTROLLERS = ("legacy",)
 QUICK = False
@@ -32,21 +30,6 @@ _OTHERS_S = 1.2
 _DAY_S = 86400.0 / _FACTOR
 _MORE = 1.05
 """By so much may the last days exceed the first settled one."""
-_HEADER = ("day", "RSS MB", "PSS MB", "CPU s", "files", "threads", "store KB", "written MB", "IDs", "reports")
-
-
-class Day(NamedTuple):
-    """What was at the end of a day; processor time, bytes written, IDs and reports are those of the day."""
-
-    rss_mb: float
-    pss_mb: float
-    cpu_s: float
-    files: int
-    threads: int
-    store_kb: int
-    written_mb: float
-    ids: int
-    reports: int
 
 
 async def run(bed: Bed) -> None:
@@ -56,10 +39,13 @@ async def run(bed: Bed) -> None:
     badge = Daemon("badge", "hci0", *settings, hurry=_FACTOR)
     async with badge:
         crowd = asyncio.create_task(_others(bed))
-        days = [await _day(badge) for _ in range(_DAYS)]
+        counted, days = Days(badge.pid, badge.status), []
+        for _ in range(_DAYS):
+            await asyncio.sleep(_DAY_S)
+            days.append(counted.end())
         crowd.cancel()
     rows = [(number, *day) for number, day in enumerate(days, 1)]
-    bed.table(f"A badge among {_BADGES}, {_FACTOR:g} times as fast", _HEADER, rows)
+    bed.table(f"A badge among {_BADGES}, {_FACTOR:g} times as fast", ("day", *HEADER), rows)
     _judge(bed, days[_SETTLED - 1 :])
     bed.check("it never complained", not [line for line in badge.said() if "WARNING" in line], badge.said()[-1:])
 
@@ -70,23 +56,6 @@ async def _others(bed: Bed) -> None:
         data = crowd_data()
         await bed.radio("crowd", number=_BADGES, data=data, interval=0.5, dbm=-60, jitter_db=6)
         await asyncio.sleep(_OTHERS_S)
-
-
-async def _day(badge: Daemon) -> Day:
-    held, cpu_s, ids, reports = Holding.of(badge.pid), seconds_of(badge.pid), badge.rotations, badge.callbacks
-    await asyncio.sleep(_DAY_S)
-    now = Holding.of(badge.pid)
-    return Day(
-        now.rss_mb,
-        now.pss_mb,
-        round(seconds_of(badge.pid) - cpu_s, 1),
-        now.files,
-        now.threads,
-        badge.status()["store"]["bytes"] // 1000,
-        round((now.written_bytes - held.written_bytes) / 1e6, 1),
-        badge.rotations - ids,
-        badge.callbacks - reports,
-    )
 
 
 def _judge(bed: Bed, days: Sequence[Day]) -> None:
