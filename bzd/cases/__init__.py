@@ -25,6 +25,9 @@ opened, and prove by the signature that the badge said it; and an old file can b
 That the key is the badge's is told by its fingerprint: `bzd init` prints it, `bzd import case` shows it, remembers it
 by label and store (`bzd.cases.known`), and refuses a label or store that comes with another.
 
+The folder of imported cases tells without any identity which badges are cases, by the names of its files, and their
+fingerprints. It belongs where the identity is safe, too.
+
 What the recipients learn is all: every contact of the days (also third people, as random IDs), and the badge's own
 keys of whole past days, which recognise its IDs wherever they were recorded. Import keeps only the contacts with other
 cases, unless told otherwise.

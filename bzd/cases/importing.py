@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bzd.cases.case import CaseFile
-from bzd.cases.known import KnownBadges, called, of
+from bzd.cases.known import Known, KnownBadges, called, of
 from bzd.cases.opening import read_case
 from bzd.errors import BzdError, OutputError
 from bzd.matching.keys import DiagnosisKey
@@ -26,6 +26,7 @@ from bzd.matching.matcher import Matcher
 from bzd.matching.own import own_diagnosis_keys, plausible
 from bzd.model import Contact
 from bzd.store.composing import Contents, compose
+from bzd.store.creating import signing_fingerprint
 from bzd.store.identity import Identity
 from bzd.store.lock import Lock
 from bzd.store.reader import open_reader
@@ -109,6 +110,7 @@ def import_cases(
         known = KnownBadges(folder)
         new = [known.admit(of(file.case), fingerprints, file.name) for file in cases.values()]
         there = _Stores(folder, identities, {_path(folder, file) for file in cases.values()})
+        there.tell_of(known.replaced)
         owners = [(file.case.store_id, file.case.label, own_diagnosis_keys(file.case.keys)) for file in cases.values()]
         every = [key for _, _, keys in (*there.owners, *owners) for key in keys]
         made = []
@@ -162,14 +164,25 @@ class _Stores:
     def __init__(self, folder: Path, identities: Sequence[Identity], without: Collection[Path]) -> None:
         self.owners: list[tuple[bytes, str, list[DiagnosisKey]]] = []
         self.problems: list[str] = []
+        self._names: dict[tuple[bytes, str], list[str]] = {}
         for path in sorted(set(folder.glob(f"*{EXPORTED_SUFFIX}")) - set(without)):
             try:
                 with open_reader(path, identities) as reader:
                     self.owners.append((reader.store_id, reader.label, own_diagnosis_keys(reader.keys())))
                     self.problems += [f"{path.name}: {problem}" for problem in reader.problems]
+                    signer = reader.store_id, signing_fingerprint(reader.signing_public)
+                    self._names.setdefault(signer, []).append(path.name)
             except BzdError as error:
                 self.problems.append(str(error))
         self.labels = sorted({label for _, label, _ in self.owners})
+
+    def tell_of(self, replaced: Sequence[Known]) -> None:
+        """Name the stores of badges whose place others took: they may be of somebody who only said to be them."""
+        self.problems += [
+            f"{name} is still there, of {known.label} by another key: delete it unless the badge was set up anew"
+            for known in replaced
+            for name in self._names.get((bytes.fromhex(known.store), known.fingerprint), ())
+        ]
 
 
 def _called(file: CaseFile) -> CaseFile:

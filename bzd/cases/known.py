@@ -67,6 +67,9 @@ class KnownBadges:
     Args:
         folder: of the imported cases; without a file in it nobody is known yet.
 
+    Attributes:
+        replaced: badges of which another took the label or the store, since the user named that one's fingerprint.
+
     Raises:
         InputError: if the file cannot be read, or makes no sense.
     """
@@ -75,6 +78,7 @@ class KnownBadges:
         self._path = folder / FILE
         self._known = _read(self._path)
         self._admitted: list[Known] = []
+        self.replaced: list[Known] = []
 
     def admit(self, badge: Known, required: Collection[str], name: str) -> bool:
         """Let a badge in, and remember it once `save` is called.
@@ -108,6 +112,7 @@ class KnownBadges:
         if others and (not trusted or any(known in self._admitted for known in others)):
             raise _changed(badge, others[0], name)
         self._known = [known for known in self._known if known not in others] + [badge]
+        self.replaced += others
 
     def save(self) -> None:
         """Write the file anew, as a whole or not at all.

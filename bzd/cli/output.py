@@ -76,8 +76,9 @@ def local(seconds: float) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """A value as JSON on one line that does nothing to a terminal: JSON itself would escape only the oldest codes."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text if text.isprintable() else json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def contact_json(contact: Contact) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from math import inf
 from pathlib import Path
 
@@ -57,11 +58,12 @@ class Folder:
         """See which files there are; False if there is no such folder, or it may not be read."""
         try:
             with os.scandir(self.path) as entries:
-                names = sorted(each.name for each in entries if each.name.endswith(SUFFIX) and each.name[0] != ".")
+                files = (each.name for each in entries if each.name.endswith(SUFFIX) and each.name[0] != ".")
+                names = nsmallest(FILES_MAX, files)  # whoever fetches may be somebody else's by now
         except OSError:
             self._there = {}
             return False
-        self._there = {name: mark for name in names[:FILES_MAX] if (mark := _mark(self.path / name)) is not None}
+        self._there = {name: mark for name in names if (mark := _mark(self.path / name)) is not None}
         self._looked = {name: looked for name, looked in self._looked.items() if name in self._there}
         return True
 

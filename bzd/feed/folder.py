@@ -68,7 +68,9 @@ class Folder:
     @staticmethod
     def name(address: Address) -> str:
         """What the file of an address is called."""
-        stem = _STEM.sub("-", address.path.partition("?")[0].rpartition("/")[2][:-4])[-_STEM_LENGTH:]
+        stem = _STEM.sub("-", address.path.partition("?")[0].rpartition("/")[2][:-4])[-_STEM_LENGTH:].lstrip(
+            "-"
+        )  # no option of whoever writes `*`
         return f"{stem or 'keys'}.{hashlib.sha256(str(address).encode()).hexdigest()[:_DIGITS]}.zip"
 
     def note(self, address: Address) -> Note | None:
@@ -125,8 +127,7 @@ class Folder:
     def _remember(self, note: Note) -> None:
         path = self.path / NOTES
         try:
-            with path.open("ab") as file:
-                adopt(file.fileno(), self.path)
+            with os.fdopen(self._appended(path), "ab") as file:
                 file.write(note.line())
                 file.flush()
                 os.fsync(file.fileno())
@@ -134,6 +135,15 @@ class Folder:
             raise output_error(path, error) from error
         self.notes[note.url] = note
         self._lines += 1
+
+    def _appended(self, path: Path) -> int:
+        """A file to append to, never by a link: root, too, may fetch into a folder that a service owns."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(FileExistsError):
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, _MODE)
+            adopt(descriptor, self.path)
+            return descriptor
+        return os.open(path, flags)
 
     def tidy(self, named: Iterable[str], before: float | None) -> int:
         """Remove files that are old, and forget addresses that are of no use any more.

@@ -22,6 +22,8 @@ MAX_KEYS = 500_000
 FUTURE_S = 7200
 """Seconds by which a key may begin ahead of the clock: what matching forgives (`bzd.matching.matcher.TOLERANCE_S`)."""
 
+MAX_NAME = 256
+"""Most characters of a region, and of the name and version of a key; real ones have a few, and they are shown."""
 _FUTURE = "interval in the future"
 _MAX_OTHER_FIELDS = 1000
 """Fields of an export that are not keys: 5 and some signature infos."""
@@ -116,6 +118,9 @@ def parse_key_file(
     signatures = _signatures(signature_bytes, name)
     verified_by = _verify(export, signatures, verify_keys, allow_unsigned, name)
     message = _parse_export(export, name)
+    names = [message.region, *(text for info, _ in signatures for text in (info.key_id, info.version, info.algorithm))]
+    if max(map(len, names)) > MAX_NAME:
+        raise InputError(f"{name} names a region or a key with more than {MAX_NAME} characters", "no server does")
     skipped: Counter[str] = Counter()
     return KeyFile(
         keys=_keys(message.keys, skipped),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from random import Random, SystemRandom
 
-from bzd.matching.keyfile import MAX_KEYS, KeyFile, SignatureInfo, write_key_file
+from bzd.matching.keyfile import MAX_KEYS, MAX_NAME, KeyFile, SignatureInfo, write_key_file
 from bzd.matching.keys import INTERVALS_PER_KEY, DiagnosisKey, ReportType
 from bzd.matching.signing import SigningKey
 from bzd.protocols import gaen
@@ -30,7 +30,6 @@ _HOUR_S = 3600
 """The server's truncate window: times in a file are whole hours (internal/export/config.go)."""
 _PADDING_DAYS = 14
 """How far back padding goes where there is no real key to look like."""
-_MAX_INFO = 256
 _RANDOM = SystemRandom()
 _by_key = attrgetter("key")
 
@@ -131,8 +130,8 @@ def publish(
 def _check(how: Publishing) -> None:
     if not 1 <= how.max_keys <= MAX_KEYS or not 0 <= how.padded_to <= MAX_KEYS:
         raise ValueError(f"at most {MAX_KEYS} keys fit a file, and padding can fill no more")
-    if max(len(how.region), len(how.key_id), len(how.key_version)) > _MAX_INFO:
-        raise ValueError(f"region, key ID and version have at most {_MAX_INFO} characters")
+    if max(len(how.region), len(how.key_id), len(how.key_version)) > MAX_NAME:
+        raise ValueError(f"region, key ID and version have at most {MAX_NAME} characters")
 
 
 @dataclass(slots=True)

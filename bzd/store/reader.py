@@ -164,9 +164,13 @@ class Reader:
         """The private half of the badge's Ed25519 key, 32 bytes.
 
         Raises:
-            IdentityError: if none of the identities opens it.
+            IdentityError: if none of the identities opens it, or there is none: it stays with the badge.
             StoreError: if it is damaged.
         """
+        if not self._of(SIGNING):
+            raise IdentityError(
+                f"{self._path} was made of a case file, which holds no signing key", "only the badge's own store signs"
+            )
         segments = [segment for segment in self._of(SIGNING) if self._opens(segment)]
         if not segments:
             raise IdentityError(f"the signing key in {self._path} is sealed to others", _KEYS_HINT)

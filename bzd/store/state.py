@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -173,7 +174,10 @@ def make_directory(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (os.O_NOFOLLOW if new else 0))
         try:
-            if os.fstat(descriptor).st_mode & 0o077:
+            mode = os.fstat(descriptor).st_mode
+            if mode & stat.S_ISVTX:
+                raise OutputError(f"{path} is everybody's, as /tmp is", "name a folder of your own in it")
+            if mode & 0o077:
                 os.fchmod(descriptor, 0o700)
             if new:
                 adopt(descriptor, path.parent)

@@ -182,9 +182,13 @@ class TestWhoSigned:
 
     def test_a_badge_that_was_set_up_anew(self, take: Take, send: Send, anna: Any, ben: Any) -> None:
         """Its new fingerprint, told by another way, takes the place of the old one."""
-        take(send(anna))
+        before = [item.path for item in take(send(anna)).files]
         anew = send(ben, name="anew", label="anna")
-        take(anew, fingerprints=[ben.case().fingerprint])
+        done = take(anew, fingerprints=[ben.case().fingerprint])
+        (first,) = before
+        assert done.problems == [
+            f"{first.name} is still there, of anna by another key: delete it unless the badge was set up anew"
+        ]
         assert [item.new for item in take(anew).files] == [False]
         with pytest.raises(IdentityError, match="CHANGED"):
             take(send(anna))

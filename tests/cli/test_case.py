@@ -118,6 +118,8 @@ def test_every_command_that_reads_takes_the_folder(
     assert bzd("import", "case", *sent, *opened).code == 0
     assert bzd("export", "contacts", *opened, "-o", tmp_path / "all.csv").code == 0
     (anna,) = (tmp_path / "cases").glob("anna-*.bzd")
+    again = bzd("export", "case", anna, *opened[2:], "--recipient", tmp_path / "ha-store.pub", "--yes", "-o", "-")
+    assert (again.code, "was made of a case file, which holds no signing key" in again.err) == (7, True)
     words = ["export", "keys", anna, "--identity", tmp_path / "ha-store.key", "--yes", "-o", tmp_path / "anna.zip"]
     assert bzd(*words).code == 0
     assert [key.key for key in read_key_file(tmp_path / "anna.zip", allow_unsigned=True).keys] == [
@@ -145,7 +147,10 @@ def test_what_it_says(bzd: Bzd, store: Callable[..., Path], export: Export, tmp_
         "--identity",
         tmp_path / "ha-store.key",
     ]
-    assert f"anna: signed by {mine} (not known before" in bzd(*words).err
+    said = bzd(*words).err
+    assert f"anna: signed by {mine} (not known before" in said
+    # By that, whoever gets an old file once more notices.
+    assert "anna: made 2027-01-15T08:00:00.000Z of 2027-01-01 to 2027-01-15" in said
     assert f"anna: signed by {mine} (as before)" in bzd(*words).err
     assert bzd(*words, "--fingerprint", mine.upper()).code == 0
     assert bzd(*words, "--fingerprint", theirs).code == 7

@@ -85,3 +85,13 @@ def test_messages_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "bzd: error: no\\nsuch\nbzd: hint: try\nbzd: warning: odd\nbzd: well\n"
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_no_json_moves_the_cursor(text: str) -> None:
+    """Nor does JSON, which leaves 8-bit control codes and marks of direction as they are; it says the same."""
+    shown = output.json_text({"region": text, "label": "\x9b2J\u202e"})
+    assert shown.isprintable()
+    assert json.loads(shown)["region"] == text
+    assert output.json_text("Z\u00fcrich") == '"Z\u00fcrich"'

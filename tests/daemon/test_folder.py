@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from math import inf
 from pathlib import Path
 
@@ -83,3 +84,10 @@ def test_no_more_than_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     files = Folder(tmp_path)
     files.look()
     assert files.due(0.0) == ["0.zip", "1.zip", "2.zip"]
+    for number in range(2000):
+        (tmp_path / f"{number:0>200}.zip").touch()
+    tracemalloc.start()
+    files.look()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000

@@ -331,7 +331,7 @@ def test_names_are_harmless(tmp_path: Path) -> None:
     ]
     found = [Folder.name(Address("https", "example.org", 443, path)) for path in paths]
     assert len(set(found)) == len(paths)
-    assert all(FILE.fullmatch(name) for name in found)
+    assert all(FILE.fullmatch(name) and name[0] != "-" for name in found)
     assert not (tmp_path / found[0]).exists()
 
 
@@ -347,6 +347,12 @@ def test_a_link_is_not_followed(site: Site, badge: Badge) -> None:
     path.symlink_to(target)
     badge.fetch(index)
     assert (target.read_bytes(), path.is_symlink(), path.read_bytes()) == (b"mine", False, b"one")
+    (badge.folder / folders.NOTES).unlink()
+    (badge.folder / folders.NOTES).symlink_to(target)
+    with pytest.raises(OutputError, match=r"cannot write .*\.feed\.jsonl"):
+        badge.fetch(index)
+    assert target.read_bytes() == b"mine"
+    (badge.folder / folders.NOTES).unlink()
     badge.folder.rename(badge.folder.with_name("elsewhere"))
     badge.folder.symlink_to("elsewhere")
     with pytest.raises(OutputError):

@@ -238,6 +238,21 @@ def test_keys_of_the_future_are_counted(cases: type[Cases], end: float, kept: in
     assert seen.skipped == {"other": 1, **({"interval in the future": 2} if kept == 2 else {})}
 
 
+@pytest.mark.parametrize("where", ["region", "key_id", "version", "algorithm"])
+def test_a_name_without_an_end_is_refused(cases: type[Cases], signing_key: SigningKey, where: str) -> None:
+    """Sixty kilobytes of zip can hold a name of sixty megabytes, for whoever lists what is in the file."""
+    for length, accepted in ((256, True), (257, False)):
+        name = "x" * length
+        info = SignatureInfo() if where == "region" else SignatureInfo(**{where: name})
+        file = KeyFile((cases.key(1),), region=name if where == "region" else "", signers=(info,))
+        data = write_key_file(file, signing_key)
+        if accepted:
+            assert parse_key_file(data, allow_unsigned=True).keys == file.keys
+        else:
+            with pytest.raises(InputError, match="more than 256 characters"):
+                parse_key_file(data, allow_unsigned=True)
+
+
 def test_a_zip_bomb_is_refused() -> None:
     """65 MB of zeros in 64 kB are not unpacked further than the limit."""
     bomb = archive.pack(archive.HEADER + bytes(archive.MAX_EXPORT), None)

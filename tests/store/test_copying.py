@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -104,3 +105,14 @@ def test_what_root_makes_belongs_to_the_service(tmp_path: Path) -> None:
     for name in ("file", "folder"):
         status = (tmp_path / name).stat()
         assert (status.st_uid, status.st_gid) == (12_345, 12_346)
+
+
+def test_a_folder_of_everybody_stays_so(tmp_path: Path) -> None:
+    """A store in /tmp itself would close it to everybody else; one in a folder there does not."""
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(OutputError, match="everybody's"):
+        make_directory(shared)
+    make_directory(shared / "mine")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (shared, shared / "mine")] == [0o1777, 0o700]
