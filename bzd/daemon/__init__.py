@@ -51,10 +51,10 @@ change every half hour, some 800 rotations of its own, days older than two delet
 
 | day | resident MB | proportional MB | open files | threads | store MB |
 |---|---|---|---|---|---|
-| 1 | 45.9 | 30.4 | 14 | 2 | 3.7 |
-| 3 | 47.8 | 34.1 | 14 | 2 | 5.4 |
-| 5 | 48.3 | 34.4 | 14 | 2 | 5.5 |
-| 9 | 48.6 | 34.2 | 14 | 2 | 5.5 |
+| 1 | 42.5 | 30.4 | 15 | 3 | 4.5 |
+| 3 | 44.2 | 32.2 | 14 | 2 | 5.4 |
+| 5 | 44.7 | 33.2 | 15 | 3 | 5.5 |
+| 9 | 45.0 | 29.8 | 15 | 3 | 5.5 |
 
 Caches of payloads and of SQLite fill in the first three days; after that nothing grows. With 10, 100 and 500 badges
 around, on Debian 12 in the test bed (`--only load`), it held 39.2, 40.2 and 43.1 MB after 20 s. What a report costs is
