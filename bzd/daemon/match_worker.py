@@ -28,6 +28,7 @@ Nothing of it names anybody: no key, no ID, no contact.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import resource
 import sys
@@ -50,8 +51,9 @@ MEMORY_BYTES = 320 << 20
 """Most data of this process. It was seen to take 50 MB by itself, 93 MB with 28,000 contacts (of 14 days, 2,000 a day),
 and 180 MB more for a file of 500,000 keys, the most that there are."""
 
-_LAST_WORDS = 8 << 20
-"""What it may have beyond, to say that it was too much."""
+_RESERVE = [mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)]
+"""Given up where memory has run out, so that there is some to say that with: Python needs it for each step, that of
+handling the error included. Never written to, so that it is a number in the limit and no memory."""
 _NICEST = 19
 _OOM_FIRST = "1000"
 """Of proc(5), /proc/[pid]/oom_score_adj: where memory runs out, this process goes first and not the daemon."""
@@ -70,6 +72,7 @@ def main() -> None:
     except BzdError as error:
         _say({"error": _short(str(error)), "hint": error.hint})
     except MemoryError:
+        _RESERVE.clear()
         hint = "fewer contacts are kept with a shorter store.retention_days"
         _say({"error": "matching takes more memory than it may have", "hint": hint})
 
@@ -111,7 +114,7 @@ class _Rest:
 
 def _limit_memory(most: int) -> None:
     with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (most, MEMORY_BYTES + _LAST_WORDS))
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _run(request: Mapping[str, Any], progress: Progress | None) -> Iterator[Mapping[str, Any]]:
@@ -126,7 +129,7 @@ def _run(request: Mapping[str, Any], progress: Progress | None) -> Iterator[Mapp
                 said = _file(kept, Path(request["folder"], name), request["now"], progress)
             except MemoryError:
                 # Much of what it took is not given back to others of this process.
-                _limit_memory(MEMORY_BYTES + _LAST_WORDS)
+                _RESERVE.clear()
                 yield {"refused": name, "why": "it takes more memory than it may have"}
                 yield {"again": True}
                 return
