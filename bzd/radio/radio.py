@@ -109,8 +109,8 @@ class Radio:
         self._listener = Listener(scanner, config.scan, random or SystemRandom(), sink, self._troubles, self._state)
         self._state.scan = self._listener.scanner.counts
         self._advertiser = Advertiser(self._bus, path, self.rotate)
-        self._speaker = Speaker(self._advertiser, broadcast, self._listener, self._troubles, self._state)
         self._reset = Reset(self._bus, path)
+        self._speaker = Speaker(self._advertiser, broadcast, self._listener, self._reset, self._troubles, self._state)
 
     @property
     def state(self) -> RadioState:

@@ -5,8 +5,9 @@ It is done, if nobody else uses the adapter, when
 
 - bluetoothd came back without having said goodbye, and what follows is refused: the kernel goes on with the discovery
   of a bluetoothd that was killed or lost the bus, up to 10.24 s from its start (DISCOV_LE_TIMEOUT), and refuses the
-  next one as busy, and a legacy controller refuses a new address meanwhile. Switching it off ends that discovery. Seen
-  with Linux 6.1 and 6.12; no version is known that does without.
+  next one as busy, and a legacy controller refuses a new address meanwhile. With extended advertising that scan keeps
+  its address, by which a new rolling ID beside it would be linked to the one before. Switching it off ends that
+  discovery. Seen with Linux 6.1 and 6.12; no version is known that does without.
 - something is refused for a minute; then after two, four, ... minutes, up to six hours. It mends a StopDiscovery that
   BlueZ before 5.88 got stuck in (bluez/bluez#807) and controllers that lost their firmware's thread.
 - nothing at all was heard for four hours; then after eight, ... up to a day. A place without any Bluetooth device is
@@ -39,13 +40,15 @@ class Reset:
     Args:
         bus: a connection; it may come and go.
         adapter_path: D-Bus path of the adapter.
+
+    Attributes:
+        pending: bluetoothd is new to this process: what an earlier one left in the kernel may be in the way.
     """
 
     def __init__(self, bus: Bus, adapter_path: str) -> None:
         self._bus = bus
         self._path = adapter_path
-        self._anew = False
-        """Bluetoothd came back, and what an earlier one left in the kernel may be in the way."""
+        self.pending = True
         self._stuck_since: float | None = None
         self._done_at = float("-inf")
         self._stuck = Patience(STUCK_S, STUCK_MAX_S)
@@ -55,7 +58,7 @@ class Reset:
 
     def bluetoothd_lost(self) -> None:
         """Bluetoothd, or the bus, went away."""
-        self._anew = True
+        self.pending = True
 
     def reason(self, now: float, *, stuck: bool, silent_since: float | None) -> str:
         """Why it is time to switch the adapter off and on, in words; empty if it is not.
@@ -66,9 +69,9 @@ class Reset:
             silent_since: when something was last heard, on the same clock; None if that is no matter.
         """
         if not stuck:
-            self._anew, self._stuck_since = False, None
+            self.pending, self._stuck_since = False, None
             self._stuck.reset()
-        elif self._anew:
+        elif self.pending:
             return "the kernel is still busy with what the former bluetoothd began"
         elif self._stuck_since is None:
             self._stuck_since = now
@@ -84,8 +87,8 @@ class Reset:
 
     def spend(self, now: float) -> None:
         """It was found to be time; the next is due later, whether or not this one can be."""
-        if self._anew:
-            self._anew = False
+        if self.pending:
+            self.pending = False
         elif self._stuck_since is not None:
             self._stuck.spent()
         else:

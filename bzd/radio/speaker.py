@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from bzd.errors import BusError, BzdError
+from bzd.errors import BusError, BzdError, RadioError
 from bzd.radio.advertiser import Advertiser
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.listener import Listener
 from bzd.radio.recovery import Backoff, Troubles
+from bzd.radio.reset import Reset
 from bzd.radio.state import RadioState
 
 UNTIL_ASKED_S = 3600.0
@@ -27,6 +28,7 @@ class Speaker:
         advertiser: registers it.
         broadcast: what to advertise; None is silent.
         listener: scans on the same adapter, and has to stop for each rotation.
+        reset: ends scans that an earlier bluetoothd began; nothing is advertised beside such a one.
         troubles: where it says what is wrong.
         state: what it keeps up to date: `rotations`, `refusals`, `active_instances`.
 
@@ -36,17 +38,19 @@ class Speaker:
         slot_unknown: who else advertises has to be asked, once there is time for it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what it is made of
         self,
         advertiser: Advertiser,
         broadcast: Broadcast | None,
         listener: Listener,
+        reset: Reset,
         troubles: Troubles,
         state: RadioState,
     ) -> None:
         self._advertiser = advertiser
         self._broadcast = broadcast
         self._listener = listener
+        self._reset = reset
         self._troubles = troubles
         self._state = state
         self._retry = Backoff()
@@ -133,6 +137,8 @@ class Speaker:
         if self._extended is None:
             self._extended = await self._advertiser.extended()
         self._scan_links = self._extended and not await self._scans_first()
+        if self._scan_links and self._listener.stuck and self._reset.pending:
+            raise RadioError("a scan that nobody has asked for goes on, under an address that stays")
         payload = broadcast.draw()
         try:
             await self._advertiser.register(payload.data)

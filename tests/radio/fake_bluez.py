@@ -42,6 +42,7 @@ class FakeBluez:
             An extended controller gets another one where a discovery begins while nothing is advertised, else keeps it.
         monitors: patterns by owner.
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
+        aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
         hung: calls that were not answered.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
@@ -73,6 +74,7 @@ class FakeBluez:
         self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
         self.busy = False
+        self.aired_while_busy = 0
         self.switched: list[bool] = []
         self.hung = 0
         self.powers_up_when_asked = False
@@ -331,6 +333,7 @@ class FakeBluez:
         self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
         self.kernel = {(sender, path): data}
         self.aired += [data] if data else []
+        self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()
         return ""

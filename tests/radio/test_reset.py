@@ -20,7 +20,10 @@ from .radio_bed import UUID, a_bed
 
 
 def _reset() -> Reset:
-    return Reset(Bus(lambda _: None), PATH)
+    """One that has seen all well."""
+    reset = Reset(Bus(lambda _: None), PATH)
+    assert not reset.reason(-1.0, stuck=False, silent_since=None)
+    return reset
 
 
 def test_what_a_former_bluetoothd_left_is_ended_at_once_and_only_once() -> None:
@@ -83,6 +86,7 @@ def test_a_kernel_that_is_busy_is_switched_off_and_on(
             assert bed.radio.state.resets == 1
             assert len(set(bed.bluez.aired)) == len(bed.bluez.aired)
             assert not bed.bluez.linked
+            assert bed.bluez.aired_while_busy == 0
             await asyncio.sleep(0.2)
             assert bed.bluez.switched == [False, True]
 
