@@ -172,7 +172,7 @@ def test_pause_leaves_the_air_and_resume_has_another_id(system_bus: SystemBus) -
 
 
 def test_a_pause_does_not_wait_for_a_slow_bluetoothd(system_bus: SystemBus) -> None:
-    """Whatever step was under way is broken off: to start a scan may take 15 s, with an ID on air; later all is well."""
+    """The step that is under way is broken off: to start a scan may take 15 s, with an ID on air; later all is well."""
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
