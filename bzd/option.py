@@ -54,6 +54,7 @@ def checked(entry: Field[Any], name: str, value: Any, origin: str) -> Any:
     if type(value) is not type(default):
         wanted = {float: "a number", int: "a whole number", str: "a string", bool: "true or false"}
         raise ConfigError(f"{origin}: {name} must be {wanted[type(default)]}, not {value!r}")
+    _reject_nul(name, value, origin)
     choices = entry.metadata["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{origin}: {name} must be one of {', '.join(choices)}, not {value!r}")
@@ -79,4 +80,12 @@ def _strings(name: str, value: Any, origin: str) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
         raise ConfigError(f"{origin}: {name} must be a list of strings, not {value!r}")
+    for text in values:
+        _reject_nul(name, text, origin)
     return tuple(values)
+
+
+def _reject_nul(name: str, value: Any, origin: str) -> None:
+    """No text may hold a NUL: a path with one is no OSError but a ValueError, wherever it comes to be used."""
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{origin}: {name} must not hold a NUL character: {value!r}")

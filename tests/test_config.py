@@ -128,6 +128,13 @@ def test_a_list_of_anything_else(value: str) -> None:
         load(None, [f"match.verify_keys={value}"])
 
 
+@pytest.mark.parametrize("name", ["match.feed_folder", "metrics.textfile", "match.calibration", "match.verify_keys"])
+def test_no_text_holds_a_nul(name: str) -> None:
+    """A path with one is a ValueError wherever it is used, which would end a daemon at SIGHUP."""
+    with pytest.raises(ConfigError, match=f"{name} must not hold a NUL"):
+        load(None, [f'{name}="a\\u0000b"'])
+
+
 def test_numbers_that_matching_states_too() -> None:
     """The defaults of `[match]` are those of the matcher."""
     defaults = load().config.match

@@ -7,6 +7,10 @@ import click
 
 from bzd.cli import options, output
 from bzd.cli.times import Duration
+from bzd.errors import BzdError, InputError, StateError
+
+_DONE = ("paused", "resumed", "it was not paused")
+"""What the daemon's answer begins with if the badge is as it was asked to be (`bzd.daemon.badge`)."""
 
 
 @click.command(epilog=options.examples("bzd pause --for 1h", "bzd pause"))
@@ -16,9 +20,17 @@ from bzd.cli.times import Duration
 def pause(ctx: click.Context, seconds: float | None) -> None:
     """Take the running badge off the air: nothing is sent, nothing is logged, until `bzd resume`.
 
-    A restart or a reboot does not end it. The gap stays visible as a gap.
+    A restart or a reboot does not end it. The gap stays visible as a gap. Where it fails, `systemctl stop bzd` does it.
     """
-    _ask(ctx, "pause" if seconds is None else f"pause {seconds:g}")
+    try:
+        _ask(ctx, "pause" if seconds is None else f"pause {seconds!r}")
+    except StateError:
+        raise  # nobody runs, or there is no such store
+    except BzdError as error:
+        # A card that is full or read-only takes no request: its wearer must have a way all the same.
+        raise type(error)(
+            f"the badge does not say that it is paused: {error}", "`sudo systemctl stop bzd` takes it off the air"
+        ) from error
 
 
 @click.command(epilog=options.examples("bzd resume"))
@@ -32,4 +44,7 @@ def resume(ctx: click.Context) -> None:
 def _ask(ctx: click.Context, verb: str) -> None:
     from bzd.store import requests  # noqa: PLC0415  sqlite3 takes 10 ms to load
 
-    output.note(requests.ask(options.state_dir(ctx), verb))
+    answer = requests.ask(options.state_dir(ctx), verb)
+    if not answer.startswith(_DONE):
+        raise InputError(answer, "the badge goes on as before; `bzd pause` without --for lasts until `bzd resume`")
+    output.note(answer)

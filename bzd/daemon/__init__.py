@@ -22,8 +22,9 @@
     journal         logging
 
 What the command line wants of a running daemon are rows in the store (`bzd.store.requests`), answered within 5 s:
-`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key) and `retire-key [WORD]`, which is
-answered once the daily key is off the air.
+`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key), `retire-key [WORD]`, which is answered
+once the daily key is off the air, and of who tries the radio out `lend SECONDS` and `give-back`: a pause that neither
+shortens nor ends one of the wearer's.
 
 Time
 ----

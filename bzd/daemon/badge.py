@@ -30,7 +30,7 @@ from bzd.proximity.quota import HourlyQuota
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.recovery import Troubles
 from bzd.radio.state import RadioState
-from bzd.store.requests import RETIRE_KEY
+from bzd.store.requests import GIVE_BACK, LEND, RETIRE_KEY
 
 FLUSH_S = 50.0
 """Contacts in progress are on the disk at least every 60 s: this, and what a slow card takes."""
@@ -120,6 +120,8 @@ class Badge:
         boot = time.boottime()
         self._flush_at, self._requests_at, self._synchronised_at = boot + FLUSH_S, 0.0, boot + SYNCHRONISED_S
         self._synchronised = time.synced
+        self._lent = False
+        """Whether it is paused for whoever tries its radio out, and not for its wearer."""
         self.config = config
         self.keeper = keeper
         self.neighbours = Neighbours()
@@ -209,6 +211,7 @@ class Badge:
         """Off the air for so many seconds, infinite until resumed; contacts in progress end. Says so."""
         self._drain(self._time.boottime())
         self.keeper.take(self.pipeline.tracker.finish())
+        self._lent = False
         self._around.pausing.begin(seconds)
         self.radio.pause()
         said = "paused until resumed" if seconds == inf else f"paused for {seconds:.0f} s"
@@ -217,6 +220,7 @@ class Badge:
 
     def resume(self) -> str:
         """Back on air; says so."""
+        self._lent = False
         self._around.pausing.end()
         self.radio.resume()
         _log.info("resumed")
@@ -338,6 +342,10 @@ class Badge:
             return self._pause_as_asked(value)
         if word == "resume":
             return self.resume() if self.paused else "it was not paused"
+        if word == LEND:
+            return self._lend(value)
+        if word == GIVE_BACK:
+            return self.resume() if self._lent else "it stays as it is"
         if word == "end-segment":
             self.keeper.end_segments()
             return "ended; what comes next has a new key"
@@ -353,6 +361,13 @@ class Badge:
         if not (0 < seconds <= PAUSE_MAX_S or seconds == inf):
             return f"cannot pause for {value}"
         return self.pause(seconds)
+
+    def _lend(self, value: str) -> str:
+        if self.paused:
+            return "it is paused already"
+        answer = self._pause_as_asked(value)
+        self._lent = self.paused
+        return answer
 
     def _keep_pause(self) -> str:
         """Have the pause, or its end, outlive a reboot; gives why that cannot be had."""

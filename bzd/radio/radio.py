@@ -111,6 +111,10 @@ class Radio:
         self._advertiser = Advertiser(self._bus, path, self.rotate)
         self._reset = Reset(self._bus, path)
         self._speaker = Speaker(self._advertiser, broadcast, self._listener, self._reset, self._troubles, self._state)
+        self._step: asyncio.Timeout | None = None
+        """The time limit of the step that is under way."""
+        self._cut_short = False
+        """Whether that step is broken off for a pause."""
 
     @property
     def state(self) -> RadioState:
@@ -126,7 +130,10 @@ class Radio:
         return state
 
     def pause(self) -> None:
-        """Go off the air until `resume`."""
+        """Go off the air until `resume`; a step that is under way is not waited for, since it may take `STEP_MAX_S`."""
+        if self._step is not None and not (self._state.paused or self._step.expired()):
+            self._cut_short = True
+            self._step.reschedule(asyncio.get_running_loop().time())
         self._state.paused = True
         self._wake.set()
 
@@ -176,12 +183,17 @@ class Radio:
 
     async def _bounded_step(self) -> float:
         """One step, broken off if it lasts too long; returns for how many seconds it will do."""
+        self._cut_short = False
         try:
-            async with asyncio.timeout(STEP_MAX_S):
+            async with asyncio.timeout(STEP_MAX_S) as self._step:
                 return await self._next_step()
         except TimeoutError:
+            if self._cut_short:
+                return 0.0
             text = "bluetoothd takes too long for everything; `systemctl restart bluetooth` may help"
             return self._failed(text)
+        finally:
+            self._step = None
 
     async def _next_step(self) -> float:
         """Do what is to be done now, and return for how many seconds that will do."""

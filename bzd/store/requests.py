@@ -26,6 +26,10 @@ RETIRE_KEY = "retire-key"
 next may follow: numbers of requests come again."""
 RETIRED = "retired; the old key is off the air, and its end is stored"
 """The one answer to it that means yes."""
+LEND = "lend"
+"""Asks for the radio: a pause of so many seconds, unless the badge is paused, which then stays as it is."""
+GIVE_BACK = "give-back"
+"""Ends the pause that `LEND` began; one that the wearer asked for, before or since, stays."""
 
 _POLL_S = 0.1
 

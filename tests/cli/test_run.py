@@ -48,6 +48,8 @@ def test_without_a_bus_it_waits_and_can_be_asked(
         _lines_until(process, "started")
         assert bzd("pause", "--for", "2m", "--state", state).err == "bzd: paused for 120 s\n"
         assert bzd("resume", "--state", state).err == "bzd: resumed\n"
+        refused = bzd("pause", "--for", "53w", "--state", state)  # whoever trusts the exit code is on air
+        assert (refused.code, "cannot pause for" in refused.err) == (4, True)
         end = time.monotonic() + 10
         while "bus" not in bzd("status").out and time.monotonic() < end:
             time.sleep(0.1)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bzd.daemon import runtime
+from bzd.errors import DiskFullError
 
 Bzd = Callable[..., Any]
 Write = Callable[..., None]
@@ -164,3 +165,17 @@ def test_nobody_to_pause(bzd: Bzd, fill: Any, words: tuple[str, ...]) -> None:
     assert result.code == 6
     assert "no bzd runs" in result.err
     assert bzd("pause", "--for", "soon", "--state", fill(name="other")).code == 2
+
+
+def test_a_card_that_takes_no_request(bzd: Bzd, fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wearer who cannot be heard, since the card is full, is told what silences the badge all the same."""
+    state = fill()
+
+    def full(*_: object, **__: object) -> str:
+        raise DiskFullError("cannot write store.sqlite: the disk is full")
+
+    monkeypatch.setattr("bzd.store.requests.ask", full)
+    result = bzd("pause", "--state", state)
+    assert result.code == DiskFullError.exit_code
+    assert "does not say that it is paused: cannot write store.sqlite: the disk is full" in result.err
+    assert "systemctl stop bzd" in result.err

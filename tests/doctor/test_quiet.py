@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bzd.daemon.service import STATUS_S, TICK_S
 from bzd.doctor.quiet import badge_paused
 from bzd.doctor.trial import FREE_S
 from bzd.errors import StateError
@@ -80,6 +81,34 @@ def test_what_its_wearer_wants_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
             await asyncio.to_thread(pause_meanwhile)
             await asyncio.sleep(3)
             assert daemon.status()["paused"]
+            assert not bluez.adverts
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_what_its_wearer_wants_stays_also_if_nobody_reads_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status is seconds old, or another user's: a pause is neither shortened nor ended by a trial."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "of-another-user"))
+    state = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with a_daemon(tmp_path) as (daemon, bluez):
+
+            def try_beside_pauses() -> None:
+                requests.ask(state, "pause")
+                with badge_paused(state):
+                    pass
+                time.sleep(STATUS_S + 2 * TICK_S)
+                assert (daemon.status()["paused"], daemon.status()["paused_until"]) == (True, None)
+                assert requests.ask(state, "resume") == "resumed"
+                with badge_paused(state):
+                    requests.ask(state, "pause")
+
+            await asyncio.to_thread(try_beside_pauses)
+            await until(lambda: daemon.status()["paused"] and daemon.status()["paused_until"] is None)
             assert not bluez.adverts
 
     run(scenario)

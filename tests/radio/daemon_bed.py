@@ -28,13 +28,15 @@ class RunningDaemon:
     Args:
         folder: an empty folder for all it writes; its state directory is `state` in that.
         python: options of the interpreter.
+        begin: whether the folder is to be filled; else it goes on with that of another daemon, which has ended.
     """
 
-    def __init__(self, folder: Path, *python: str) -> None:
+    def __init__(self, folder: Path, *python: str, begin: bool = True) -> None:
         self._folder = folder
         self._log = (folder / "log").open("w+", encoding="utf-8")
-        create(folder / "state", recipients=[Identity.generate().public], label="bed", now=NOW)
-        (folder / "run").mkdir()
+        if begin:
+            create(folder / "state", recipients=[Identity.generate().public], label="bed", now=NOW)
+            (folder / "run").mkdir()
         # As systemd has it: RuntimeDirectory=, StateDirectory=, ConfigurationDirectory=.
         folders = {"RUNTIME": folder / "run", "STATE": folder / "state", "CONFIGURATION": folder}
         environment = os.environ | {f"{name}_DIRECTORY": str(path) for name, path in folders.items()}

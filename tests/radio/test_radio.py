@@ -171,6 +171,28 @@ def test_pause_leaves_the_air_and_resume_has_another_id(system_bus: SystemBus) -
     run(scenario)
 
 
+def test_a_pause_does_not_wait_for_a_slow_bluetoothd(system_bus: SystemBus) -> None:
+    """The step that is under way is broken off: to start a scan may take 15 s, with an ID on air; later all is well."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed() as bed:
+            await bed.up()
+            bed.bluez.hang(method="StartDiscovery")
+            bed.radio.rotate()
+            await until(lambda: bed.has_registered(2) and bool(bed.bluez.hung))
+            bed.radio.pause()
+            await until(lambda: not bed.bluez.adverts, 2)
+            await until(bed.off_air)
+            assert bed.radio.state.troubles == {}
+            bed.bluez.hang(hanging=False)
+            bed.radio.resume()
+            await bed.up()
+            assert len(set(bed.bluez.aired)) == 3
+
+    run(scenario)
+
+
 def test_a_key_that_cannot_be_kept_keeps_the_badge_silent(system_bus: SystemBus) -> None:
     """The disk is full: it listens, and does not advertise what nobody could match later."""
     assert system_bus.socket.exists()
