@@ -271,7 +271,7 @@ def test_a_discovery_that_ended_by_itself_is_begun_again(
         async with a_bed() as bed:
             await bed.up()
             bed.bluez.end_discovery()
-            await until(lambda: bed.bluez.discovering)
+            await until(lambda: bed.bluez.discovering and bed.radio.state.scan.restarts > 1)
             assert bed.radio.state.scan.restarts == 2
             assert bed.radio.state.rotations == 1
 
