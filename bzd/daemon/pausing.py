@@ -136,7 +136,9 @@ def _read(path: Path) -> tuple[float, float] | None:
     if not os.path.lexists(path):
         return None
     try:
-        with path.open(encoding="ascii") as file:
+        # A pipe of that name is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, encoding="ascii") as file:
             first, second = (float(word) for word in file.read(_LONGEST).split())
     except (OSError, ValueError):
         return inf, inf

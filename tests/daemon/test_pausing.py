@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -176,3 +178,14 @@ def test_a_file_of_nonsense_is_a_pause(card: Card, where: str, content: bytes) -
     assert pausing.until == inf or rfc3339(card.clock.wall + pausing.until - card.clock.boot)
     if not content.strip():
         assert pausing.until == inf
+
+
+@pytest.mark.parametrize("where", ["state", "run"])
+def test_what_is_no_file_is_a_pause_as_well(card: Card, where: str) -> None:
+    """A folder, a link to nowhere, a pipe into which nobody writes: none hangs the badge or puts it on the air."""
+    path = getattr(card, where) / "paused"
+    for make in (os.mkfifo, os.mkdir, partial(os.symlink, "/nonexistent")):
+        make(path)
+        assert card.start().until == inf
+        (path.rmdir if path.is_dir() else path.unlink)()
+        (card.run / "paused").unlink(missing_ok=True)

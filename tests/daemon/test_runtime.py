@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,13 @@ def test_a_file_is_replaced_at_once_and_kept_from_others(tmp_path: Path) -> None
     assert path.read_text(encoding="utf-8") == "{}"
     assert path.stat().st_mode & 0o777 == 0o640
     assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_a_path_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    """A state directory may have any bytes for a name; a badge does not end for telling it."""
+    said = {"path": os.fsdecode(b"/srv/\xff")}
+    runtime.write(tmp_path / "status.json", json.dumps(said, ensure_ascii=False))
+    assert runtime.read_status(tmp_path) == said
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b"null"])

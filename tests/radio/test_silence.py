@@ -48,9 +48,7 @@ def test_whatever_happens_a_paused_badge_is_silent(tmp_path: Path) -> None:
                 await again.stop()
                 again.abandon()
             assert len(bluez.aired) == aired
-            assert not bluez.adverts
-            assert not bluez.monitors
-            assert not bluez.discovering
+            await until(lambda: not (bluez.adverts or bluez.monitors or bluez.discovering))
 
     run(scenario)
 
