@@ -21,15 +21,15 @@ begins while nothing is advertised; that is why `bzd.radio.radio` rotates in ano
 stayed over 8 IDs). It holds for the scans of bzd: if another program scans or advertises on the same adapter, the
 address of the requests stays over a rotation, and nothing that bzd may do changes it.
 
-A hundred rotations in each mode, while scanning on the same adapter (Linux 6.1 with a legacy controller / Linux 6.12
-with extended advertising): 101 IDs under 101 addresses, no address under two IDs and no ID under two addresses, scan
+A hundred rotations in each mode, while scanning on the same adapter (Linux 6.1 and 6.12, each with a legacy controller
+and with one that has extended advertising): 101 IDs, no address under two IDs and no ID under two addresses, scan
 requests included, the public address never on air. For each rotation nothing is listened to for so long, in ms:
 
-| mode | median | greatest | scan request addresses |
-|---|---|---|---|
-| full | 385 / 316 | 776 / 655 | 101 / 101, each beside one ID |
-| active | 403 / 110 | 629 / 344 | 101 / 101, the same |
-| passive | 363 / 150 | 764 / 282 | none |
+| mode | 6.1 legacy: median, greatest | 6.12 legacy | 6.1 extended | 6.12 extended | scan request addresses |
+|---|---|---|---|---|---|
+| full | 385, 776 | 204, 561 | 426, 640 | 316, 655 | 101, each beside one ID |
+| active | 403, 629 | 239, 421 | 253, 684 | 110, 344 | 101, the same |
+| passive | 363, 764 | 139, 377 | 210, 442 | 150, 282 | none |
 
 Back after a fault (legacy controller, BlueZ 5.66 / 5.82; seconds from the end of its cause to a report heard and a new
 ID on air; at most 5 is checked, and with extended advertising as well):
