@@ -23,8 +23,9 @@ _NOON = 1_800_014_400.0
 _BEHIND_S = 3.0
 """Seconds that the status may be behind what has happened: it is written every 2 s."""
 _PAUSE_S = 5.0
-_LINES_MAX = 4
-"""Lines that one fault may be worth: what is wrong, and that it is over, of the scan and of the advertisement."""
+_LINES_MAX = 5
+"""Lines that one fault may be worth: what is wrong, and that it is over, of the scan and of the advertisement, and that
+the adapter is switched off and on."""
 _STOP_S = 2.0
 _DIGITS = re.compile(r"\d+(\.\d+)?")
 
