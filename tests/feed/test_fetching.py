@@ -14,7 +14,7 @@ from bzd.clock import FixedClock
 from bzd.errors import BusyError, DiskFullError, FeedError, OutputError
 from bzd.feed import fetching
 from bzd.feed import folder as folders
-from bzd.feed.fetching import Fetched, Fetching, Terms
+from bzd.feed.fetching import AGREEMENT_S, Fetched, Fetching, Terms
 from bzd.feed.folder import Folder, opened
 from tests.feed.servers import Script, Site, ok, request, saying
 
@@ -105,8 +105,10 @@ def test_nothing_tells_badges_apart(site: Site, tmp_path: Path) -> None:
     for number in range(2):
         site.headers = {"Set-Cookie": f"badge={number}", "ETag": f'"badge-{number}"'}
         badge = Badge(tmp_path / f"badge-{number}")
-        # The clock may be off by minutes, but not over midnight, so that the test may run at any hour.
-        badge.clock.time += 100 * number if time.time() % DAY_S < DAY_S / 2 else -100 * number
+        # The clock may be off by minutes, but not over the end of the day, which is some minutes after midnight for
+        # whoever fetches, so that the test may run at any hour.
+        early = (time.time() - AGREEMENT_S) % DAY_S < DAY_S / 2
+        badge.clock.time += 100 * number if early else -100 * number
         badge.fetch(index)
         site.paths()
         badge.fetch(index)
