@@ -113,32 +113,20 @@ def match(  # noqa: PLR0913  one argument an option
 def _run(ctx: click.Context, wanted: Wanted, config: Config, rule_name: str | None, form: str | None) -> Risk:
     """Match, and show what was found in the form asked for; gives the highest risk."""
     from bzd.cli import match_data, match_graph, match_run, match_text  # noqa: PLC0415  see above
-    from bzd.cli.match_result import Result  # noqa: PLC0415  see above
+    from bzd.cli.match_result import result as judged  # noqa: PLC0415  see above
     from bzd.matching.configured import configured_joining  # noqa: PLC0415  see above
-    from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
-    from bzd.matching.rules import assess, daily_summaries, load_rule  # noqa: PLC0415  see above
+    from bzd.matching.rules import load_rule  # noqa: PLC0415  see above
 
     name, of = rule_name or config.match.rule, config.match
-    rule, joining = load_rule(name), configured_joining(config)
+    # Before the work, which may take long: a mistake in them must not show at its end.
+    load_rule(name)
+    configured_joining(config)
     state = match_feed.keeping(ctx, wanted) if form != "graph" else None
     if wanted.fetched is None or state is None:
         tried = match_run.try_anew(ctx, wanted, config, graph=form == "graph")
     else:
         tried = match_run.try_kept(ctx, state, wanted, wanted.fetched, config)
-    found = encounters(tried.matcher.hits(), joining)
-    result = Result(
-        stores=tried.stores,
-        files=tried.files,
-        earlier=tried.earlier,
-        counts=tried.matcher.counts,
-        rule=name,
-        threshold=rule.threshold,
-        near_m=config.ranging.near_m,
-        tolerance_s=of.tolerance_s,
-        assessed=assess(found, rule, day_offset_s=of.day_offset_s),
-        days=daily_summaries(found, rule, day_offset_s=of.day_offset_s),
-        withdrawn=encounters(tried.matcher.withdrawn(), joining),
-    )
+    result = judged(tried.matcher, config, name, stores=tried.stores, files=tried.files, earlier=tried.earlier)
     if form == "graph":
         match_graph.write(result, tried.owned, only_high=rule_name is not None, day_offset_s=of.day_offset_s)
     elif form:

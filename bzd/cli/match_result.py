@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bzd.matching.encounters import Encounter
-from bzd.matching.matcher import MatchCounts
+from bzd.config import Config
+from bzd.matching.configured import configured_joining
+from bzd.matching.encounters import Encounter, encounters
+from bzd.matching.matcher import MatchCounts, Matcher
 from bzd.matching.risk import Risk
-from bzd.matching.rules import Assessed, DaySummary
+from bzd.matching.rules import Assessed, DaySummary, assess, daily_summaries, load_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,36 @@ class Result:
     def risk(self) -> Risk:
         """The highest risk of all."""
         return max([day.risk for day in self.days] + [item.risk for item in self.undated], default=Risk.NONE)
+
+
+def result(  # noqa: PLR0913  what was tried, each by its name
+    matcher: Matcher, config: Config, rule: str, *, stores: Sequence[str], files: int = 0, earlier: int = 0
+) -> Result:
+    """What a matcher has found, judged.
+
+    Args:
+        matcher: knows what was found.
+        config: how it is judged.
+        rule: name of the rule, or a file.
+        stores: labels of the stores.
+        files: number of key files that were tried.
+        earlier: number of those that were tried some other time.
+
+    Raises:
+        ConfigError: if the rule or the calibration cannot be read.
+    """
+    of, by, joining = config.match, load_rule(rule), configured_joining(config)
+    found = encounters(matcher.hits(), joining)
+    return Result(
+        stores=stores,
+        files=files,
+        earlier=earlier,
+        counts=matcher.counts,
+        rule=rule,
+        threshold=by.threshold,
+        near_m=config.ranging.near_m,
+        tolerance_s=of.tolerance_s,
+        assessed=assess(found, by, day_offset_s=of.day_offset_s),
+        days=daily_summaries(found, by, day_offset_s=of.day_offset_s),
+        withdrawn=encounters(matcher.withdrawn(), joining),
+    )

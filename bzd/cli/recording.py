@@ -30,7 +30,8 @@ from bzd.traces.writer import BtsnoopWriter, JsonlWriter, TraceWriter
 WRITERS: dict[str, Callable[[BinaryIO], TraceWriter]] = {"jsonl": JsonlWriter, "btsnoop": BtsnoopWriter}
 """Format to what writes it."""
 START_S = 5.0
-"""A radio that cannot be had within this time is an error; one that is lost later is waited for."""
+"""A radio that cannot be had within this time, or that of the whole recording, is an error; one that is lost later is
+waited for."""
 
 _TICK_S = 1.0
 """How often what was heard goes into the file."""
@@ -147,14 +148,15 @@ async def _go_on(radio: Radio, running: asyncio.Task[None], recording: Recording
     heard = False
     while not stopped.is_set() and not running.done():
         passed = loop.time() - start
-        if seconds is not None and passed >= seconds:
-            break
+        over = seconds is not None and passed >= seconds
         heard = heard or radio.state.scanning
-        if not heard and passed >= START_S:
+        if not heard and (over or passed >= START_S):
             # Troubles are sentences, an error and its hint with a semicolon between.
             trouble = next(iter(radio.state.troubles.values()), "the radio does not begin to listen")
             message, _, hint = trouble.partition("; ")
             raise RadioError(message, hint or None)
+        if over:
+            break
         with suppress(TimeoutError):
             async with asyncio.timeout(_TICK_S if seconds is None else min(_TICK_S, seconds - passed)):
                 await stopped.wait()

@@ -88,7 +88,7 @@ def problems(found: dict[str, Any]) -> list[str]:
     """What is wrong, a line each, with the remedy where one is known."""
     wrong = list(found["radio"]["troubles"].values())
     wrong += found.get("troubles", {}).values()  # a daemon that was not restarted since an upgrade may not have it
-    if found["matching"]["trouble"]:
+    if found.get("matching", {}).get("trouble"):
         wrong.append(f"cannot match: {found['matching']['trouble']}")
     if found["config_error"]:
         wrong.append(f"{found['config_error']}; mend it, then `systemctl reload bzd`")
@@ -108,8 +108,9 @@ def described(found: dict[str, Any]) -> Iterator[str]:
     yield f"store      {output.printable(found['store']['path'])}, {found['store']['bytes'] / 1e6:.1f} MB"
     yield from _sealed_to(found.get("sealed_to", {}))
     yield f"clock      {_clock(clock)}"
-    yield f"matching   {output.printable(found['matching']['words'])}"
-    for name, why in found["matching"]["refused"].items():
+    matching = found.get("matching", {"words": "unknown", "refused": {}})
+    yield f"matching   {output.printable(matching['words'])}"
+    for name, why in matching["refused"].items():
         yield f"           {output.printable(name)} is not used: {output.printable(why)}"
     yield f"dropped    {_dropped(found['dropped'])}"
     yield f"running    bzd {found['version']}, for {_span(found['uptime_s'])}, process {found['pid']}"

@@ -14,9 +14,7 @@ from bzd.cli import options
 from bzd.errors import BzdError
 
 if TYPE_CHECKING:  # protobuf and cryptography take 70 ms to load
-    from bzd.cli.match_result import Result
     from bzd.config import Config
-    from bzd.matching.matcher import Matcher
     from bzd.store.identity import Identity
 
 SERVICE_CREDENTIAL = Path("/run/credentials/bzd.service/bzd-identity")
@@ -65,6 +63,7 @@ def _identities(state: Path) -> Sequence[Identity]:
 
 def _sentences(state: Path, identities: Sequence[Identity], config: Config) -> list[str]:
     from bzd.cli import match_text  # noqa: PLC0415  see above
+    from bzd.cli.match_result import result  # noqa: PLC0415  see above
     from bzd.matching import findings  # noqa: PLC0415  see above
     from bzd.matching.matcher import Matcher  # noqa: PLC0415  see above
     from bzd.store import open_reader  # noqa: PLC0415  see above
@@ -76,27 +75,5 @@ def _sentences(state: Path, identities: Sequence[Identity], config: Config) -> l
         matcher = Matcher({reader.label: reader.contacts()}, tolerance_s=config.match.tolerance_s, processes=1)
         label = reader.label
     matcher.match(keys, revised)
-    return match_text.sentences(_result(matcher, label, config), config.match.day_offset_s)
-
-
-def _result(matcher: Matcher, label: str, config: Config) -> Result:
-    from bzd.cli.match_result import Result  # noqa: PLC0415  see above
-    from bzd.matching.configured import configured  # noqa: PLC0415  see above
-    from bzd.matching.encounters import encounters  # noqa: PLC0415  see above
-    from bzd.matching.rules import assess, daily_summaries  # noqa: PLC0415  see above
-
-    of, how = config.match, configured(config)
-    found = encounters(matcher.hits(), how.joining)
-    return Result(
-        stores=[label],
-        files=0,
-        earlier=0,
-        counts=matcher.counts,
-        rule=of.rule,
-        threshold=how.rule.threshold,
-        near_m=config.ranging.near_m,
-        tolerance_s=of.tolerance_s,
-        assessed=assess(found, how.rule, day_offset_s=of.day_offset_s),
-        days=daily_summaries(found, how.rule, day_offset_s=of.day_offset_s),
-        withdrawn=encounters(matcher.withdrawn(), how.joining),
-    )
+    found = result(matcher, config, config.match.rule, stores=[label])
+    return match_text.sentences(found, config.match.day_offset_s)

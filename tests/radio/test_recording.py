@@ -163,9 +163,10 @@ def test_a_full_disk_ends_it_cleanly(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("system_bus")
-def test_without_a_bluetoothd_nothing_is_left(tmp_path: Path) -> None:
-    """A radio that cannot be had at the beginning is an error, and no file."""
-    code, _, err = asyncio.run(_end("record", "-o", tmp_path / "walk.jsonl"))
+@pytest.mark.parametrize("for_how_long", [(), ("--duration", "1s")])
+def test_without_a_bluetoothd_nothing_is_left(tmp_path: Path, for_how_long: tuple[str, ...]) -> None:
+    """A radio that cannot be had at the beginning is an error, and no file; also where it would soon have ended."""
+    code, _, err = asyncio.run(_end("record", "-o", tmp_path / "walk.jsonl", *for_how_long))
     assert (code, "bluetoothd is not running" in err) == (12, True)
     assert not (tmp_path / "walk.jsonl").exists()
 
