@@ -16,15 +16,16 @@
     match_worker    that process
     report          status and metrics
     pausing         the wearer's silence, which outlives a reboot
+    answers         what was asked of it, and what is answered when
     runtime         the files in /run/bzd
     one_openssl     keeps a second copy of OpenSSL out of the memory
     notify          systemd's readiness and watchdog
     journal         logging
 
 What the command line wants of a running daemon are rows in the store (`bzd.store.requests`), answered within 5 s:
-`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key), `retire-key [WORD]`, which is answered
-once the daily key is off the air, and of who tries the radio out `lend SECONDS` and `give-back`: a pause that neither
-shortens nor ends one of the wearer's.
+`pause [SECONDS]`, `resume`, `end-segment` (what comes next has a new data key), `retire-key [WORD]`, and of who tries
+the radio out `lend SECONDS` and `give-back`: a pause that neither shortens nor ends one of the wearer's. What takes the
+badge, or its daily key, off the air is answered once it is off the air.
 
 Time
 ----

@@ -17,11 +17,12 @@ from typing import Protocol
 
 from bzd.clock import BadgeClock, Clock
 from bzd.config import Config
+from bzd.daemon.answers import Answers, Promise
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.neighbours import Neighbours
 from bzd.daemon.pausing import PAUSE_MAX_S, Pausing
 from bzd.daemon.retention import Retention
-from bzd.daemon.retiring import Retiring
+from bzd.daemon.retiring import retire
 from bzd.daemon.timekeeping import Change, TimeKeeper
 from bzd.errors import BzdError
 from bzd.model import Advertisement
@@ -126,7 +127,7 @@ class Badge:
         self.keeper = keeper
         self.neighbours = Neighbours()
         self.troubles = Troubles(_log)
-        self._retiring = Retiring(self.keeper.keep_key)
+        self._answers = Answers(self._honour)
         self.overrun = 0
         """Reports dropped because the process was too late for them."""
         self.heard_at: float | None = None
@@ -166,7 +167,7 @@ class Badge:
             self.keeper.take(self.pipeline.tracker.advance(self._time.now()))
         elif self._around.pausing.over:
             self.resume()
-        if boot >= self._requests_at or self._retiring.under_way:
+        if boot >= self._requests_at or self._answers.waiting:
             self._requests_at = boot + REQUESTS_S
             self._answer_requests(boot)
 
@@ -327,16 +328,13 @@ class Badge:
 
     def _answer_requests(self, boot: float) -> None:
         try:
-            asked = self.keeper.requests()
-            self._retiring.forget_but(verb for _, verb in asked)
-            for number, verb in asked:
-                if (answer := self._honour(verb, boot)) is not None:
-                    self.keeper.answer(number, answer)
+            for number, answer in self._answers.due(self.keeper.requests(), boot):
+                self.keeper.answer(number, answer)
         except BzdError as error:
             self.troubles.report("store", str(error), boot)
 
-    def _honour(self, verb: str, boot: float) -> str | None:
-        """Do what is asked and answer; None where it takes longer, and is to be asked for again."""
+    def _honour(self, verb: str) -> Promise | str:
+        """Do what is asked, and answer."""
         word, _, value = verb.partition(" ")
         if word == "pause":
             return self._pause_as_asked(value)
@@ -350,19 +348,24 @@ class Badge:
             self.keeper.end_segments()
             return "ended; what comes next has a new key"
         if word == RETIRE_KEY:
-            return self._retiring.retire(verb, self.broadcast, self.radio, boot)
+            return retire(self.broadcast, self.radio, self.keeper.keep_key)
         return f"this version does not know {word}"
 
-    def _pause_as_asked(self, value: str) -> str:
+    def _pause_as_asked(self, value: str) -> Promise | str:
         try:
             seconds = float(value) if value else inf
         except ValueError:
             seconds = -1.0
         if not (0 < seconds <= PAUSE_MAX_S or seconds == inf):
             return f"cannot pause for {value}"
-        return self.pause(seconds)
+        said = self.pause(seconds)
 
-    def _lend(self, value: str) -> str:
+        def silent() -> bool:
+            return self.radio.state.off_air or not self.paused
+
+        return Promise(silent, said, f"{said}, but the radio does not say yet that it is off the air")
+
+    def _lend(self, value: str) -> Promise | str:
         if self.paused:
             return "it is paused already"
         answer = self._pause_as_asked(value)

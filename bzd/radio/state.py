@@ -53,3 +53,8 @@ class RadioState:
     stepped: float = field(default_factory=time.monotonic)
     scan: ScanCounts = field(default_factory=ScanCounts)
     troubles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def off_air(self) -> bool:
+        """Whether it is paused, and nothing of it is sent or may be by itself."""
+        return self.paused and not (self.held or self.scanning)

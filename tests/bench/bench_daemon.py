@@ -15,6 +15,7 @@ import asyncio
 import json
 import random
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,58 +33,17 @@ from bzd.model import Advertisement, Identifier
 from bzd.pipeline import Pipeline
 from bzd.protocols import protocols
 from bzd.radio.broadcast import Broadcast
-from bzd.radio.state import RadioState
 from bzd.store import create, open_appender
 from bzd.store.identity import Identity
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.daemon.stand_ins import BenchRadio, HandClock
 
 _NEIGHBOURS = 20
 _PER_SECOND = 20
 _START = 1_606_003_200.0
 """Midnight UTC."""
-
-
-class _Clock:
-    """Both clocks, moved by hand."""
-
-    def __init__(self) -> None:
-        self.boot = 0.0
-
-    def now(self) -> float:
-        return _START + self.boot
-
-    def boottime(self) -> float:
-        return self.boot
-
-    def boot_id(self) -> bytes:
-        return bytes(16)
-
-    def synchronised(self) -> bool | None:
-        return True
-
-
-class _Radio:
-    """On air from the start, and after that whatever the room says."""
-
-    def __init__(self, broadcast: Broadcast, sink: Callable[[Advertisement], None]) -> None:
-        self._broadcast, self.sink = broadcast, sink
-        self.state = RadioState("hci0", advertising=True, scanning=True, mode="full")
-
-    async def run(self) -> None:
-        while True:
-            self._broadcast.draw()
-            await asyncio.sleep(3600)
-
-    def pause(self) -> None:
-        self.state.paused = True
-
-    def resume(self) -> None:
-        self.state.paused = False
-
-    def rotate(self) -> None:
-        self._broadcast.draw()
-
-    def reconsider(self) -> None:
-        pass
 
 
 def room(hours: float) -> Iterator[Advertisement]:
@@ -101,13 +61,13 @@ def room(hours: float) -> Iterator[Advertisement]:
 
 async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement], hours: float) -> Keeper:
     """Run a badge through some hours."""
-    clock, made = _Clock(), list[_Radio]()
+    clock, made = HandClock(_START, 0.0), list[BenchRadio]()
 
     async def right() -> bool:
         return True
 
-    def make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], __: Clock) -> _Radio:
-        made.append(_Radio(broadcast, sink))
+    def make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> BenchRadio:
+        made.append(BenchRadio(broadcast, sink, clock))
         return made[-1]
 
     with open_appender(state) as appender:
@@ -118,8 +78,8 @@ async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement
         badge.start()
         await asyncio.sleep(0)
         waiting = next(advertisements, None)
-        for second in range(int(hours * 3600)):
-            clock.boot = float(second + 1)
+        for _ in range(int(hours * 3600)):
+            clock.pass_by(1.0)
             while waiting is not None and waiting.time < clock.now():
                 made[0].sink(waiting)
                 waiting = next(advertisements, None)

@@ -19,10 +19,12 @@ from bzd.clock import Clock, SystemClock
 from bzd.config import Config
 from bzd.daemon import badge, journal, service, warnings
 from bzd.daemon.notify import Notifier
-from bzd.model import Advertisement, Identifier
-from bzd.protocols import protocols
+from bzd.model import Advertisement
 from bzd.radio.broadcast import Broadcast
-from bzd.radio.state import RadioState
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.daemon.stand_ins import BenchRadio
 
 
 class RightClock(SystemClock):
@@ -33,13 +35,10 @@ class RightClock(SystemClock):
         return True
 
 
-class Air:
+class Air(BenchRadio):
     """Hears one badge; advertises into the void."""
 
-    def __init__(self, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> None:
-        self._broadcast, self._sink, self._clock = broadcast, sink, clock
-        self.state = RadioState("air0", scanning=True, mode="full")
-        self._hangs = False
+    _hangs = False
 
     def _hang(self) -> None:
         """Let the heart of the supervisor stand still, while the program goes on."""
@@ -47,31 +46,15 @@ class Air:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self._broadcast.draw()
-        self.state.advertising = True
-        data = protocols()["gaen"].encode(Identifier("gaen", b"one of the others"[:16], b"meta"))
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._hang)
-        while True:
-            if not self.state.paused:
-                self._sink(Advertisement(self._clock.now(), "", "random", -60, data))
-            if not self._hangs:
-                self.state.stepped = time.monotonic()
-            await asyncio.sleep(0.2)
-
-    def pause(self) -> None:
-        """Hear nothing."""
-        self.state.paused = True
-
-    def resume(self) -> None:
-        """Hear again."""
-        self.state.paused = False
-
-    def rotate(self) -> None:
-        """Another payload."""
-        self._broadcast.draw()
-
-    def reconsider(self) -> None:
-        """Nothing was ever found of this radio."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().run())
+            while True:
+                if not self.state.paused:
+                    self.hear()
+                if not self._hangs:
+                    self.state.stepped = time.monotonic()
+                await asyncio.sleep(0.2)
 
 
 def _make(_: Config, broadcast: Broadcast, sink: Callable[[Advertisement], None], clock: Clock) -> Air:

@@ -272,6 +272,28 @@ def test_requests_are_answered_within_5_s(play: Any, verb: str, answer: str) -> 
     play(scenario)
 
 
+@pytest.mark.parametrize("verb", ["pause 60", "lend 60"])
+@pytest.mark.parametrize(
+    ("hangs", "answer"),
+    [(False, "paused for 60 s"), (True, "paused for 60 s, but the radio does not say yet that it is off the air")],
+)
+def test_a_pause_is_answered_once_it_is_off_the_air(play: Any, verb: str, hangs: bool, answer: str) -> None:  # noqa: FBT001
+    """It takes the radio some time; whoever asked is told where a bluetoothd does not answer at all."""
+
+    async def scenario(bench: Any) -> None:
+        connection, answers = bench.appender._connection, []
+        bench.radio.state.held = True
+        connection.execute("INSERT INTO request (verb) VALUES (?)", (verb,))
+        for _ in range(6):
+            await bench.go(1, step=1.0)
+            answers.append(connection.execute("SELECT answer FROM request").fetchone()[0])
+            bench.radio.state.held = hangs or len(answers) < 3
+        assert set(answers[:3]) == {None}
+        assert answers[-1] == answer
+
+    play(scenario)
+
+
 def test_a_retired_key_is_not_used_again(play: Any) -> None:
     """The next payload has a key of its own, and both are in the store."""
 

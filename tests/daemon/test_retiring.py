@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bzd.daemon.retiring import PATIENCE_S
+from bzd.daemon.answers import PATIENCE_S
 from bzd.errors import DiskFullError
 from bzd.store.requests import RETIRE_KEY, RETIRED
 

@@ -22,8 +22,8 @@ from bzd.daemon.warnings import Warnings
 from bzd.matching.keyfile import KeyFile, SignatureInfo, write_key_file
 from bzd.store import purge
 from bzd.store.identity import Identity
-from tests.daemon.conftest import HandClock
 from tests.daemon.matching_badge import AUTHORITY, MET, NOW, MatchingBadge
+from tests.daemon.stand_ins import HandClock
 from tests.matching.conftest import Cases
 
 WARNED = "there is a warning: a case was near; `sudo bzd status` says more"
