@@ -30,6 +30,7 @@ CHECKS: dict[str, Callable[[Facts], Finding]] = {
     "swap": system_checks.swap,
     "core dumps": system_checks.core_dumps,
     "service": system_checks.service,
+    "fetching and warning": system_checks.beside,
 }
 """Name to check."""
 

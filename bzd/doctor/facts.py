@@ -116,6 +116,7 @@ class ServiceFacts:
         core_limit: its LimitCORE, for example `0`.
         user: the user it runs as.
         by_hand: whether a badge runs, as its status file says; of the service or of somebody at a terminal.
+        failed: the units beside it whose last run failed.
     """
 
     installed: bool = False
@@ -126,6 +127,7 @@ class ServiceFacts:
     core_limit: str = ""
     user: str = ""
     by_hand: bool = False
+    failed: tuple[str, ...] = ()
 
     @property
     def active(self) -> bool:

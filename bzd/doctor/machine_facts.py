@@ -20,6 +20,8 @@ from bzd.store.machine import compare
 from bzd.store.state import STORE_FILE
 
 UNIT = "bzd.service"
+BESIDE = ("bzd-feed.service", "bzd-warn.service")
+"""Units that do something for the badge now and then, and end."""
 _LIMIT_S = 20.0
 _SECTOR = 512
 """Bytes of a sector in /sys/block/*/stat, whatever the device's own (Documentation/block/stat.rst)."""
@@ -71,6 +73,7 @@ def service() -> ServiceFacts:
         core_limit=found.get("LimitCORE", ""),
         user=found.get("User", ""),
         by_hand=_badge_runs(runtime.directory()),
+        failed=tuple(unit for unit in BESIDE if told_by("systemctl", "is-failed", unit) == "failed\n"),
     )
 
 

@@ -171,3 +171,13 @@ def service(facts: Facts) -> Finding:
     if found.restarts >= RESTARTS_WARNING:
         return warning(f"the service had to be started again {found.restarts} times", "`journalctl -u bzd` says why")
     return ok(f"the service runs: {found.status}" if found.status else "the service runs")
+
+
+def beside(facts: Facts) -> Finding:
+    """Whether what is done for the badge now and then was done: fetching key files, and the command of a warning."""
+    if facts.service.failed:
+        units = " and ".join(facts.service.failed)
+        return warning(
+            f"the last run of {units} failed", f"`journalctl {' '.join(f'-u {unit}' for unit in facts.service.failed)}`"
+        )
+    return ok("no failed run")

@@ -128,6 +128,7 @@ FAULTS = [
     ("free space", Verdict.PROBLEM, faulty(STORE, read_only=True), "card is failing"),
     ("card wear", Verdict.WARNING, faulty(STORE, written_bytes=5_000_000_000), "iotop"),
     ("service", Verdict.WARNING, replace(HEALTHY, service=ServiceFacts()), "install-service"),
+    ("fetching and warning", Verdict.WARNING, faulty(SERVICE, failed=("bzd-feed.service",)), "-u bzd-feed.service"),
     ("service", Verdict.PROBLEM, faulty(SERVICE, state="failed"), "journalctl"),
     ("service", Verdict.WARNING, faulty(SERVICE, enabled=False), "enable"),
     ("service", Verdict.WARNING, faulty(SERVICE, restarts=7), "journalctl"),

@@ -14,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.e2e.guest import bluez
-from tests.e2e.guest.badge import BZD, call
+from tests.e2e.guest.badge import BZD, call, doctor
 from tests.e2e.guest.bed import Bed
 
 CONTROLLERS = ("legacy",)
@@ -97,12 +97,16 @@ async def _secure(bed: Bed) -> None:
         said = await _journal()
         refused = stranger.status != 0 and "not who it should be" in said
         bed.check("a certificate that nobody vouches for is refused", refused, said[-300:])
+        told = await _doctor()
+        bed.check("doctor tells that nothing was fetched", "bzd-feed.service failed" in told, told)
         await _override(f"Environment=SSL_CERT_FILE={_CERTIFICATE}")
         known = await call("systemctl", "start", _FETCHER)
         there = [path.name for path in _FETCHED.glob("3.*.zip")]
         bed.check(
             "one that the system trusts is taken", (known.status, len(there)) == (0, 1), (await _journal())[-300:]
         )
+        told = await _doctor()
+        bed.check("doctor is content then", told == "no failed run", told)
 
 
 async def _confined(bed: Bed) -> None:
@@ -128,6 +132,11 @@ async def _polls(bed: Bed) -> None:
         await bluez.run("systemctl", "restart", _POLLS)
         drawn.add((await bluez.run("systemctl", "show", "--property=NextElapseUSecRealtime", _POLLS)).strip())
     bed.check("its next poll is drawn anew each time", len(drawn) == 4, sorted(drawn))
+
+
+async def _doctor() -> str:
+    _, findings = await doctor()
+    return findings["fetching and warning"]["text"]
 
 
 async def _override(*lines: str) -> None:
