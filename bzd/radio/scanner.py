@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import cache
 
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPattern
@@ -47,9 +45,8 @@ START_TIMEOUT_S = 15.0
 _UNKNOWN_RSSI_DBM = -127
 _IN_PROGRESS_MAX = 3
 _KNOWN_DEVICES = 4096
-"""Devices whose last payload is remembered. BlueZ itself forgets a stranger after 30 s, and 500 badges saturate it."""
-_PAYLOADS = 1024
-"""Payloads remembered as advertising data, some 500 bytes each (measured); twice what 500 badges send at a time."""
+"""Devices whose last payload is remembered, also as advertising data, which need not be built for each report. BlueZ
+itself forgets a stranger after 30 s, and 500 badges saturate it."""
 PATTERNS_MAX = 7
 """Patterns that one monitor may have. With an eighth, bluetoothd 5.66 dies of `free(): invalid next size`, and 5.82
 says "Failed to Add Adv Patterns Monitor with status 0x0d" and hears nothing (both measured; it fits a length of
@@ -83,13 +80,8 @@ class ScanCounts:
     restarts: int = 0
 
 
-class _Parts(NamedTuple):
-    """The parts of advertising data, hashable."""
-
-    flags: bytes
-    uuids: tuple[str, ...]
-    service_data: tuple[tuple[str, bytes], ...]
-    manufacturer_data: tuple[tuple[int, bytes], ...]
+_Parts = tuple[dict[str, bytes] | None, dict[int, bytes] | None, list[str] | None, bytes | None]
+"""The parts of advertising data as BlueZ states them: service data, manufacturer data, UUIDs, flags."""
 
 
 class Scanner:
@@ -122,7 +114,7 @@ class Scanner:
         self._scanner: BleakScanner | None = None
         self._monitored = False
         self._in_progress = 0
-        self._payloads: OrderedDict[str, tuple[object, object]] = OrderedDict()
+        self._known: dict[str, tuple[_Parts, bytes | None]] = {}
         self.mode = ""
         self.counts = ScanCounts()
 
@@ -145,7 +137,7 @@ class Scanner:
             RadioError: if BlueZ refuses; nothing is then left behind.
         """
         self.mode = mode
-        self._payloads.clear()
+        self._known.clear()
         if mode == "full":
             await monitor.register(self._bus, self._path)
             self._monitored = True
@@ -211,29 +203,28 @@ class Scanner:
             counts.phantom += 1
             return
         path, properties = found.platform_data
-        if self.mode != "passive" and not self._fresh(path, properties):
+        get = properties.get
+        parts: _Parts = get("ServiceData"), get("ManufacturerData"), get("UUIDs"), get("AdvertisingFlags")
+        # Taken out and put in again, so that the first is the one silent longest.
+        before, data = self._known.pop(path, (None, None))
+        if before is None or parts != before:
+            data = _data(parts)
+        self._known[path] = parts, data
+        if before is None:
+            self._bound()
+        elif self.mode != "passive" and _repeated(parts, before):
             counts.cached += 1
             return
-        try:
-            data = _data(_parts(properties))
-        except (ValueError, OverflowError):
+        if data is None:
             counts.malformed += 1
             return
         counts.reports += 1
-        address, kind = properties["Address"], properties.get("AddressType")
+        address, kind = properties["Address"], get("AddressType")
         self._sink(Advertisement(self._clock.now(), address, kind, found.rssi, data, found.tx_power))
 
-    def _fresh(self, path: str, properties: Mapping[str, Any]) -> bool:
-        """Whether the report itself carried a payload: bleak then holds another object than before."""
-        payload = properties.get("ServiceData"), properties.get("ManufacturerData")
-        before = self._payloads.get(path)
-        self._payloads[path] = payload
-        self._payloads.move_to_end(path)
-        if len(self._payloads) > _KNOWN_DEVICES:
-            self._payloads.popitem(last=False)
-        # Of a device that sends neither, nobody can tell; it is here only where everything is wanted.
-        told = payload != (None, None)
-        return before is None or not told or payload[0] is not before[0] or payload[1] is not before[1]
+    def _bound(self) -> None:
+        if len(self._known) > _KNOWN_DEVICES:
+            del self._known[next(iter(self._known))]
 
 
 def forget_sessions() -> None:
@@ -290,29 +281,26 @@ def patterns() -> list[OrPattern]:
     return [OrPattern(0, AdvertisementDataType(kind), content) for kind, content in wanted]
 
 
-def _parts(properties: Mapping[str, Any]) -> _Parts:
-    return _Parts(
-        bytes(properties.get("AdvertisingFlags", b"")),
-        tuple(properties.get("UUIDs", ())),
-        tuple(properties.get("ServiceData", {}).items()),
-        tuple(properties.get("ManufacturerData", {}).items()),
-    )
+def _repeated(parts: _Parts, before: _Parts) -> bool:
+    """Whether a report carried no payload of its own: bleak then still holds the objects of the one before."""
+    service, manufacturer = parts[:2]
+    # Of a device that sends neither, nobody can tell; it is here only where everything is wanted.
+    told = service is not None or manufacturer is not None
+    return told and service is before[0] and manufacturer is before[1]
 
 
-@lru_cache(maxsize=_PAYLOADS)
-def _data(parts: _Parts) -> bytes:
-    """Advertising data from what BlueZ took apart: flags, UUIDs, service data, manufacturer data.
-
-    Raises:
-        ValueError: if a part is none that can be on air.
-        OverflowError: if a company identifier is none.
-    """
-    return ad.build(
-        flags=parts.flags[0] if parts.flags else None,
-        service_uuids=parts.uuids,
-        service_data=dict(parts.service_data),
-        manufacturer_data=dict(parts.manufacturer_data),
-    )
+def _data(parts: _Parts) -> bytes | None:
+    """Advertising data from what BlueZ took apart; None if a part is none that can be on air."""
+    service, manufacturer, uuids, flags = parts
+    try:
+        return ad.build(
+            flags=flags[0] if flags else None,
+            service_uuids=uuids or (),
+            service_data=service or {},
+            manufacturer_data=manufacturer or {},
+        )
+    except (ValueError, OverflowError):
+        return None
 
 
 def _reason(error: BaseException) -> str:

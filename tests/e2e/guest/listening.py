@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from bleak import BleakScanner
-from bleak.args.bluez import BlueZScannerArgs, OrPattern
+from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPattern
 from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
@@ -18,14 +18,17 @@ from bleak.backends.scanner import AdvertisementData
 SERVICE = "0000fd6f-0000-1000-8000-00805f9b34fb"
 """UUID of GAEN's service."""
 
-MODES = ("unfiltered", "active", "passive", "full")
-"""`unfiltered` is bleak's default, `full` a monitor that matches nothing, started first, and an active scan."""
+MODES = ("unfiltered", "active", "passive", "full", "full with payloads")
+"""`unfiltered` is bleak's default, `full` a monitor that matches nothing, started first, and an active scan. The last
+asks bluetoothd as `bzd.radio.scanner` does, which makes it send the payload with each report, and not the RSSI alone:
+the traffic on the bus is then the same."""
 
 _Callback = Callable[[BLEDevice, AdvertisementData], None]
 _Pattern = tuple[int, AdvertisementDataType, bytes]
 _FLAGS = AdvertisementDataType.FLAGS
 _USUAL_FLAGS = (0x02, 0x04, 0x06, 0x1A)
 _NOTHING = OrPattern(0, _FLAGS, b"\x77")
+_WITH_PAYLOADS = BlueZDiscoveryFilters(RSSI=-127, DuplicateData=True)
 _PAYLOAD = 20
 """Octets of rolling ID and metadata."""
 _UNKNOWN_DBM = -127
@@ -100,9 +103,10 @@ def _scanners(mode: str, adapter: str, found: _Callback) -> list[BleakScanner]:
             # Since 5.69 BlueZ compares service data where it no longer stands (bluez#652), so flags must do.
             patterns: list[OrPattern | _Pattern] = [OrPattern(0, _FLAGS, bytes([flags])) for flags in _USUAL_FLAGS]
             return [BleakScanner(found, scanning_mode="passive", bluez={**plain, "or_patterns": patterns})]
-        case "full":
+        case "full" | "full with payloads":
             monitor = BleakScanner(_ignore, scanning_mode="passive", bluez={**plain, "or_patterns": [_NOTHING]})
-            return [monitor, *_scanners("active", adapter, found)]
+            asked: BlueZScannerArgs = plain if mode == "full" else {**plain, "filters": _WITH_PAYLOADS}
+            return [monitor, BleakScanner(found, service_uuids=[SERVICE], bluez=asked)]
     raise ValueError(mode)
 
 

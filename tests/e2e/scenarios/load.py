@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A crowd of 100 badges is heard whole by `bzd run`, at the cost of a bare bleak scanner, in 45 MB of memory."""
+"""A crowd of 100 badges is heard whole by `bzd run`, at the cost of a bare bleak scanner, in 45 MB of memory.
+
+That scanner does nothing with what it hears. Compared is with one that is sent the same by bluetoothd; the table also
+has one that is sent less, the RSSI without the payload, by which bzd tells a report from a repetition.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +18,28 @@ from tests.e2e.guest.listening import Listening
 from tests.e2e.guest.measuring import HEADER, Row, Way, check_full, measure
 
 QUICK = False
-LIMIT_S = 500.0
+LIMIT_S = 600.0
 
 _LISTEN_S = 20.0
 _CROWDS = (10, 100, 500)
 _SATURATED = 500
 """So many saturate an emulated guest: bluetoothd and dbus-daemon take all of it."""
 _COST_MAX = 1.25
-"""Processor time of `bzd run` may be so many times that of a bare scanner that does nothing with what it hears."""
+"""Processor time of `bzd run` may be so many times that of the bare scanner."""
 _RSS_MAX_MB = 45.0
 
 
 async def run(bed: Bed) -> None:
     """Run it."""
     ways = (
-        Way("bleak full", "data", partial(Listening, "full", "hci0")),
+        *(Way(f"bleak {mode}", "data", partial(Listening, mode, "hci0")) for mode in ("full", "full with payloads")),
         Way("bzd run", "data", partial(Daemon, "badge", "hci0")),
     )
     rows = [row for badges in _CROWDS for way in ways if (row := await _measure(bed, way, badges)) is not None]
     bed.table(f"Crowds, BlueZ {await bluez.version()}, {bed.kind} controller", HEADER, [row.cells() for row in rows])
-    bare = {row.badges: row for row in rows if row.way is ways[0]}
+    bare = {row.badges: row for row in rows if row.way is ways[-2]}
     for row in rows:
-        if row.way is not ways[0]:
+        if row.way is ways[-1]:
             _judge(bed, row, bare.get(row.badges))
 
 
