@@ -161,6 +161,7 @@ class Radio:
             while True:
                 self._wake.clear()
                 self._state.stepped = time.monotonic()
+                self._troubles.remind(self._now())
                 await self._sleep(await self._bounded_step())
         finally:
             await self._leave()

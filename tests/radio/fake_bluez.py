@@ -46,6 +46,7 @@ class FakeBluez:
         switched: what the adapter was told by its clients: on or off, in order.
         hung: calls that were not answered.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
+        power_cycle_when_registering: whether the adapter goes off and on before the next registration is answered.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -78,6 +79,7 @@ class FakeBluez:
         self.switched: list[bool] = []
         self.hung = 0
         self.powers_up_when_asked = False
+        self.power_cycle_when_registering = False
         self._hanging: bool | str = False
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -192,9 +194,9 @@ class FakeBluez:
         self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, gone])
 
     def _change(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            self.adapter[name] = ("b", value)
-        changed = {name: Variant("b", value) for name, value in values.items()}
+        shown = {name: ("s" if isinstance(value, str) else "b", value) for name, value in values.items()}
+        self.adapter.update(shown)
+        changed = {name: Variant(*pair) for name, pair in shown.items()}
         self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
 
     def _instances(self) -> None:
@@ -336,6 +338,10 @@ class FakeBluez:
         self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()
+        if data and self.power_cycle_when_registering:
+            self.power_cycle_when_registering = False
+            await self.power(on=False)
+            await self.power(on=True)
         return ""
 
     def _ask_for_responses(self) -> None:
