@@ -114,6 +114,15 @@ class OwnRadio:
         await self.until(lambda: self.state.rotations > done and self.state.scanning)
         return self.state.rotation_gap_s or 0.0
 
+    async def pause(self) -> None:
+        """Go off the air."""
+        self._radio.pause()
+        await self.until(lambda: self.state.off_air)
+
+    def resume(self) -> None:
+        """Go on, under another ID."""
+        self._radio.resume()
+
     async def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> float:
         """Wait for a condition; returns the seconds that it took.
 
