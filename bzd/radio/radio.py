@@ -324,7 +324,8 @@ class Radio:
         if interface == ADVERTISING_MANAGER:
             self._speaker.slot_unknown = True
         if changed.get("Powered") is False:
-            self._speaker.renew = self._listener.stale = True
+            self._speaker.went_off()
+            self._listener.stale = True
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:

@@ -44,10 +44,8 @@ class FakeBluez:
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
-        switch_s: how long the adapter takes to go off or on; meanwhile BlueZ answers Busy to whoever switches it.
         hung: calls that were not answered.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
-        power_cycle_when_registering: whether the adapter goes off and on before the next registration is answered.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -78,11 +76,8 @@ class FakeBluez:
         self.busy = False
         self.aired_while_busy = 0
         self.switched: list[bool] = []
-        self.switch_s = 0.0
-        self._switching = False
         self.hung = 0
         self.powers_up_when_asked = False
-        self.power_cycle_when_registering = False
         self._hanging: bool | str = False
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -271,20 +266,11 @@ class FakeBluez:
             return True
         return answer
 
-    def _set(self, message: Message) -> Message | bool:
-        """Set Powered, the one property that a client sets."""
-        error = "org.bluez.Error.Busy" if self._switching else self.refuse.get("Set")
-        if error:
+    def _set(self, message: Message) -> Message:
+        """Set Powered, the one property that a client sets; a kernel that is busy is no more when it is off."""
+        on = bool(message.body[2].value)
+        if error := self.refuse.get("Set"):
             return Message.new_error(message, error, "refused")
-        if not self.switch_s:
-            return self._switched(message)
-        self._switching = True
-        asyncio.get_running_loop().call_later(self.switch_s, lambda: self.bus.send(self._switched(message)))
-        return True
-
-    def _switched(self, message: Message) -> Message:
-        """Powered is set; a kernel that is busy is no more when it is off."""
-        on, self._switching = bool(message.body[2].value), False
         self.switched.append(on)
         self.busy = False
         self.switch(on=on)
@@ -350,10 +336,6 @@ class FakeBluez:
         self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()
-        if data and self.power_cycle_when_registering:
-            self.power_cycle_when_registering = False
-            await self.power(on=False)
-            await self.power(on=True)
         return ""
 
     def _ask_for_responses(self) -> None:

@@ -14,6 +14,23 @@ from .fake_bluez import FakeBluez
 from .radio_bed import UUID, a_bed
 
 
+class FlickeringBluez(FakeBluez):
+    """Its adapter goes off and on while the method `flickers_at` is answered; what unregisters finds it off."""
+
+    flickers_at = ""
+
+    async def _do(self, member: str, sender: str, body: list[Any]) -> str:
+        if member != self.flickers_at:
+            return await super()._do(member, sender, body)
+        self.flickers_at = ""
+        if member.startswith("Unregister"):
+            self.switch(on=False)
+        error = await super()._do(member, sender, body)
+        self.switch(on=False)
+        self.switch(on=True)
+        return error
+
+
 def test_back_after_bluetoothd_was_killed(system_bus: SystemBus) -> None:
     """With a fresh ID, hearing again; the loss is counted and shown while it lasts."""
     assert system_bus.socket.exists()
@@ -147,13 +164,32 @@ def test_a_power_cycle_while_an_id_is_registered_renews_it(
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        async with a_bed(FakeBluez(legacy=legacy)) as bed:
+        bluez = FlickeringBluez(legacy=legacy)
+        async with a_bed(bluez) as bed:
             await until(partial(bed.has_rotated, 1))
-            bed.bluez.power_cycle_when_registering = True
+            bluez.flickers_at = "RegisterAdvertisement"
             bed.radio.rotate()
             await until(partial(bed.has_rotated, 3))
             assert list(bed.bluez.kernel.values()) == bed.bluez.aired[-1:]
             assert bed.bluez.aired.count(bed.bluez.aired[-1]) == 1
+            assert not bed.bluez.linked
+
+    run(scenario)
+
+
+def test_an_id_that_was_unregistered_while_the_adapter_was_off_is_cleared(system_bus: SystemBus) -> None:
+    """BlueZ has forgotten it and the kernel has not: the next ID must not come to be on its address."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FlickeringBluez()
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            bluez.flickers_at = "UnregisterAdvertisement"
+            bed.radio.rotate()
+            await until(lambda: not bluez.flickers_at and bed.on_air())
+            await bed.up()
+            assert list(bed.bluez.kernel.values()) == bed.bluez.aired[-1:]
             assert not bed.bluez.linked
 
     run(scenario)
