@@ -203,6 +203,7 @@ class Radio:
         try:
             await self._watch.ready(broadcasting=self._broadcasting)
             await self._look_up_verdict()
+            await self._settle()
         except RadioError as error:
             await self._silence_all()
             await self._turn_on_again()
@@ -220,6 +221,21 @@ class Radio:
             return 0.0
         await self._speaker.judge_slot()
         return wait
+
+    async def _settle(self) -> None:
+        """Nothing goes on air before the adapter is known not to be connectable (`bzd.radio.leftover`).
+
+        Raises:
+            RadioError: if that cannot be had.
+        """
+        if not self._broadcasting or self._state.paused or not self._watch.suspect:
+            return
+        await self._silence_all()
+        if self._advertiser.registered:
+            raise RadioError(
+                "bluetoothd does not take back the advertisement", "`systemctl restart bluetooth` may help"
+            )
+        await self._watch.settle()
 
     def _failed(self, text: str) -> float:
         """Nothing can be done at present; returns the seconds until the next try."""

@@ -32,7 +32,7 @@ class FakeBluez:
         adapter: properties of Adapter1, D-Bus signature and value.
         monitors_offered: whether the experimental AdvertisementMonitorManager1 is there.
         legacy: whether advertising is refused while anything scans.
-        refuse: method name to the D-Bus error that it is answered with.
+        refuse: method name, or property and `off`, to the D-Bus error that it is answered with.
         log: names of the methods that were called and not refused, in order.
         adverts: the properties of what is registered, by owner.
         aired: service data of every advertisement that ever went on air, revivals included, in order.
@@ -45,6 +45,8 @@ class FakeBluez:
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
         hung: calls that were not answered.
+        connectable: whether the kernel has the adapter so, whatever BlueZ shows; ended by a start of bluetoothd.
+        shown_publicly: payloads that were on air while it was, under the public address.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
@@ -77,6 +79,8 @@ class FakeBluez:
         self.aired_while_busy = 0
         self.switched: list[bool] = []
         self.hung = 0
+        self.connectable = False
+        self.shown_publicly: list[bytes] = []
         self.powers_up_when_asked = False
         self._hanging: bool | str = False
         self._bus: MessageBus | None = None
@@ -106,6 +110,7 @@ class FakeBluez:
         for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering, self.devices):
             owned.clear()
         self.adapter["Discovering"] = ("b", False)
+        self.connectable = False
 
     async def tell(self, client: str, path: str, interface: str, member: str, *, tx_power: int | None = None) -> None:
         """Call a client's object; with a tx power, set it as BlueZ does where the controller chose one."""
@@ -136,6 +141,19 @@ class FakeBluez:
     def set_adapter(self, **values: Any) -> None:
         """Change properties of the adapter, as another program would."""
         self._change(values)
+
+    def make(self, name: str, *, on: bool) -> None:
+        """Make the adapter discoverable or connectable or no more, as bluetoothd does: the first brings the second."""
+        self.connectable = on
+        if "Connectable" in self.adapter:
+            self._change({"Connectable": on})
+        if name == "Discoverable" or not on:
+            self._change({"Discoverable": on})
+        self.shown_publicly += [data for data in self.kernel.values() if data and on]
+
+    def end_discoverable(self) -> None:
+        """DiscoverableTimeout is over: the kernel, which ends that, leaves the adapter connectable."""
+        self._change({"Discoverable": False})
 
     def unplug(self) -> None:
         """Take the adapter away."""
@@ -267,10 +285,13 @@ class FakeBluez:
         return answer
 
     def _set(self, message: Message) -> Message:
-        """Set Powered, the one property that a client sets; a kernel that is busy is no more when it is off."""
-        on = bool(message.body[2].value)
-        if error := self.refuse.get("Set"):
+        """Set Powered, or one of those that `make` knows; a kernel that is busy is no more when it is off."""
+        name, on = str(message.body[1]), bool(message.body[2].value)
+        if error := self.refuse.get("Set") or (not on and self.refuse.get(f"{name} off")):
             return Message.new_error(message, error, "refused")
+        if name != "Powered":
+            self.make(name, on=on)
+            return Message.new_method_return(message)
         self.switched.append(on)
         self.busy = False
         self.switch(on=on)
@@ -333,6 +354,7 @@ class FakeBluez:
         self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
         self.kernel = {(sender, path): data}
         self.aired += [data] if data else []
+        self.shown_publicly += [data] if data and self.connectable else []
         self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()

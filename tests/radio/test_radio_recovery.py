@@ -211,8 +211,7 @@ def test_a_discoverable_adapter_is_left_at_once(system_bus: SystemBus) -> None:
         async with a_bed() as bed:
             await bed.up()
             bed.bluez.set_adapter(Discoverable=True)
-            await until(bed.off_air)
-            assert "discoverable" in bed.radio.state.troubles["radio"]
+            await until(lambda: bed.off_air() and "discoverable" in bed.radio.state.troubles.get("radio", ""))
             bed.bluez.set_adapter(Discoverable=False)
             await bed.up()
             assert len(set(bed.bluez.aired)) == 2
