@@ -186,8 +186,7 @@ class Scanner:
 
         self._known.clear()
         devices = (await manager.get_global_bluez_manager())._iter_device_props()  # noqa: SLF001  no public way
-        ours = ((path, properties) for path, properties in devices if path.startswith(f"{self._path}/"))
-        for path, properties in islice(ours, _KNOWN_DEVICES):
+        for path, properties in islice(devices, _KNOWN_DEVICES):
             parts = _parts(properties)
             self._known[path] = parts, _data(parts), properties.get("RSSI", _UNKNOWN_RSSI_DBM)
 
