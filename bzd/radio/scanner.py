@@ -35,7 +35,9 @@ from bzd.errors import RadioError
 from bzd.model import RSSI_MIN_DBM, Advertisement, Identifier
 from bzd.protocols import ad, protocols
 from bzd.radio import monitor
+from bzd.radio.adapter import ADAPTER
 from bzd.radio.bus import Bus
+from bzd.radio.setup import bluez_version
 
 MODES = ("full", "active", "passive")
 """From the most samples to the fewest."""
@@ -57,6 +59,10 @@ _FLAGS = (0x1A, 0x06, 0x04, 0x02)
 """Flags octets, the commonest first: GAEN's own (iPhones and Android), LE without BR/EDR, Linux, and dual-mode. Since
 BlueZ 5.69 a pattern of service data or UUIDs matches nothing (bluez/bluez#652), so that the passive mode has to match
 these; what has no flags is then not heard."""
+
+_DIES_OF_SERVICES = "5.87"
+"""This bluetoothd jumps into the text of the UUID as soon as an advertisement meets a discovery filter that names one
+(bluez/bluez#2282; mended after it). There the filter names none; the RSSI in it has bluetoothd show that and more."""
 
 _log = logging.getLogger(__name__)
 # Bleak warns whenever its connection ends, which is here mostly on purpose; the radio tells of the real losses itself.
@@ -150,11 +156,12 @@ class Scanner:
             RadioError: if BlueZ refuses; nothing is then left behind.
         """
         self.mode = mode
+        filtered = mode != "passive" and await self._may_name_services()
         if mode == "full":
             # Before it is asked for: if this is cancelled then, bluetoothd may have it, and `stop` takes it back.
             self._monitored = True
             await monitor.register(self._bus, self._path)
-        scanner = self._make(mode)
+        scanner = self._make(mode, filtered=filtered)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await self._remember_cached()
@@ -179,6 +186,9 @@ class Scanner:
         if scanner is not None:
             self.stuck = await _close(scanner)
         await self._drop_monitor()
+
+    async def _may_name_services(self) -> bool:
+        return bluez_version(await self._bus.properties(self._path, ADAPTER)) != _DIES_OF_SERVICES
 
     async def _remember_cached(self) -> None:
         """What bleak already holds of devices was received before this scan, and is no report of it."""
@@ -212,13 +222,13 @@ class Scanner:
             self._monitored = False
             await monitor.unregister(self._bus, self._path)
 
-    def _make(self, mode: str) -> BleakScanner:
+    def _make(self, mode: str, *, filtered: bool) -> BleakScanner:
         if mode == "passive":
             args = BlueZScannerArgs(adapter=self._adapter, or_patterns=[*patterns()])
             return BleakScanner(self._heard, scanning_mode="passive", bluez=args)
         filters = BlueZDiscoveryFilters(RSSI=_UNKNOWN_RSSI_DBM, DuplicateData=True)
         args = BlueZScannerArgs(adapter=self._adapter, filters=filters)
-        return BleakScanner(self._heard, service_uuids=self._services, bluez=args)
+        return BleakScanner(self._heard, service_uuids=self._services if filtered else None, bluez=args)
 
     def _heard(self, _device: BLEDevice, found: AdvertisementData) -> None:
         """One callback of bleak; runs for every report, so it does the least that it can."""

@@ -78,6 +78,29 @@ def test_full_mode_registers_the_monitor_first_and_filters(system_bus: SystemBus
     run(scenario)
 
 
+@pytest.mark.parametrize(("modalias", "named"), [("d0557", False), ("d0556", True), ("d0558", True)])
+def test_no_service_is_named_to_a_bluetoothd_that_dies_of_it(
+    system_bus: SystemBus,
+    modalias: str,
+    named: bool,  # noqa: FBT001  parametrized
+) -> None:
+    """bluez#2282: 5.87 crashes at the first advertisement; RSSI and DuplicateData are asked for all the same."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez, heard = FakeBluez(), list[Advertisement]()
+        bluez.adapter["Modalias"] = ("s", f"usb:v1D6Bp0246{modalias}")
+        scanner, bus = await _listening(bluez, "full", heard)
+        (wanted,) = bluez.filters.values()
+        assert ("UUIDs" in wanted) == named
+        assert (wanted["RSSI"], wanted["DuplicateData"]) == (-127, True)
+        bluez.report(_ADDRESS, -60, {_UUID: bytes(20)})
+        await until(lambda: heard)
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
 def test_stopping_leaves_nothing(system_bus: SystemBus) -> None:
     """Neither discovery nor monitor; again is harmless, and it can be started again."""
     assert system_bus.socket.exists()
