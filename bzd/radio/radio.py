@@ -287,7 +287,7 @@ class Radio:
         if self._advertiser.registered:
             return True  # BlueZ could not be told, and would have it revived
         try:
-            if others := await self._reset.others():
+            if others := await self._reset.others(scan_is_ours=self._listener.scanner.stuck):
                 _log.debug("the adapter is not switched off and on: %s", others)
                 return True
             _log.info("switching adapter %s off and on: %s", self._adapter, reason)
@@ -295,7 +295,8 @@ class Radio:
         except BusError as failure:
             _log.warning("cannot switch adapter %s off and on: %s", self._adapter, failure)
         self._state.resets += 1
-        self._speaker.renew = self._listener.stale = True
+        self._speaker.renew = True
+        self._listener.switched()
         self._hope()
         return True
 
@@ -338,7 +339,8 @@ class Radio:
         if interface == ADVERTISING_MANAGER:
             self._speaker.slot_unknown = True
         if changed.get("Powered") is False:
-            self._speaker.renew = self._listener.stale = True
+            self._speaker.renew = True
+            self._listener.switched()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:

@@ -32,7 +32,8 @@ class FakeBluez:
         adapter: properties of Adapter1, D-Bus signature and value.
         monitors_offered: whether the experimental AdvertisementMonitorManager1 is there.
         legacy: whether advertising is refused while anything scans.
-        refuse: method name, or property and `off`, to the D-Bus error that it is answered with.
+        refuse: method name, or property and `off`, to the D-Bus error that it is answered with; `GetAll Adapter1` for
+            one interface's.
         log: names of the methods that were called and not refused, in order.
         adverts: the properties of what is registered, by owner.
         aired: service data of every advertisement that ever went on air, revivals included, in order.
@@ -42,6 +43,7 @@ class FakeBluez:
             An extended controller gets another one where a discovery begins while nothing is advertised, else keeps it.
         monitors: patterns by owner.
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
+        wedged: whether it takes a discovery for running that the kernel has ended, until the adapter is switched off.
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
         hung: calls that were not answered.
@@ -75,7 +77,7 @@ class FakeBluez:
         self.discovering: set[str] = set()
         self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
-        self.busy = False
+        self.busy = self.wedged = False
         self.aired_while_busy = 0
         self.switched: list[bool] = []
         self.hung = 0
@@ -134,6 +136,7 @@ class FakeBluez:
     def switch(self, *, on: bool) -> None:
         """As `power`, at once."""
         self.discovering.clear()
+        self.wedged = False
         self._change({"Powered": on, "Discovering": False})
         if on:
             self.aired += self.kernel.values()
@@ -179,6 +182,8 @@ class FakeBluez:
 
     def report(self, address: str, rssi: int, data: Mapping[str, bytes], **more: Variant) -> None:
         """Receive a report: a new device is an object that appears, a known one a change of its properties."""
+        if self.wedged:
+            return
         path = f"{PATH}/dev_{address.replace(':', '_')}"
         changed = {
             "RSSI": Variant("n", rssi),
@@ -274,6 +279,8 @@ class FakeBluez:
 
     def _get_all(self, message: Message) -> Message | bool:
         found = self._interfaces().get(message.body[0])
+        if error := self.refuse.get(f"GetAll {message.body[0].rpartition('.')[2]}"):
+            return Message.new_error(message, error, "refused")
         if found is None:
             return Message.new_error(message, f"{_DBUS}.Error.InvalidArgs", f"No such interface '{message.body[0]}'")
         answer = Message.new_method_return(message, "a{sv}", [found])
@@ -324,7 +331,8 @@ class FakeBluez:
 
     def _do_now(self, member: str, sender: str, body: list[Any]) -> str:
         if member == "UnregisterMonitor" and self.monitors_offered:
-            return "" if self.monitors.pop((sender, body[0]), None) else "org.bluez.Error.DoesNotExist"
+            known = self.monitors.pop((sender, body[0]), None) is not None
+            return "" if known else "org.bluez.Error.DoesNotExist"
         if member == "SetDiscoveryFilter":
             self.filters[sender] = {name: value.value for name, value in body[0].items()}
             return ""
@@ -341,6 +349,8 @@ class FakeBluez:
             if sender not in self.discovering:
                 return "org.bluez.Error.Failed"
             self.discovering.discard(sender)
+            if self.wedged:
+                return "org.bluez.Error.InProgress"
             self._change({"Discovering": bool(self.discovering)})
             return ""
         return f"{_DBUS}.Error.UnknownMethod"
@@ -366,6 +376,8 @@ class FakeBluez:
             self.asked.setdefault(max(self.asked, default=0), set()).update(filter(None, self.kernel.values()))
 
     async def _register_monitor(self, sender: str, root: str) -> str:
+        if (sender, root) in self.monitors:
+            return "org.bluez.Error.AlreadyExists"
         objects = await self._ask(sender, root, _MANAGER, "GetManagedObjects", "", [])
         found = [
             interfaces["org.bluez.AdvertisementMonitor1"]["Patterns"].value
