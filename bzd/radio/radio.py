@@ -161,6 +161,7 @@ class Radio:
             while True:
                 self._wake.clear()
                 self._state.stepped = time.monotonic()
+                self._troubles.remind(self._now())
                 await self._sleep(await self._bounded_step())
         finally:
             await self._leave()
@@ -173,10 +174,11 @@ class Radio:
             return
 
     async def _leave(self) -> None:
-        """Off the air, as far as that can be had in a second."""
+        """Off the air, and the adapter on, as far as that can be had in a second; only one of them takes time."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._silence_all()
+                await self._reset.finish()
         except TimeoutError:
             _log.debug("bluetoothd does not answer; leaving the bus")
         self._bus.close()
