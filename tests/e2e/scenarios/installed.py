@@ -9,7 +9,7 @@ import time
 from tests.e2e.guest import bluez
 from tests.e2e.guest.badge import BZD, STATE, UNIT, call, shown, within
 from tests.e2e.guest.bed import Bed
-from tests.e2e.guest.installed import ADMIN, BACK_S, IDENTITY, journal, on_air, surround
+from tests.e2e.guest.installed import ADMIN, BACK_S, IDENTITY, journal, on_air, status, surround
 
 CONTROLLERS = ("legacy",)
 LIMIT_S = 180.0
@@ -57,6 +57,13 @@ async def _start(bed: Bed) -> None:
     bed.check("the machine was noted", (STATE / "machine").stat().st_uid == owner.st_uid)
     seconds = await within(BACK_S, lambda: on_air(bed))
     bed.check("a rolling ID is on air", seconds is not None, seconds)
+    seconds = await within(BACK_S, _hears)
+    bed.check("it hears the neighbour", seconds is not None, seconds)
+
+
+async def _hears() -> bool:
+    """More than once, which makes a contact."""
+    return (await status()).get("sightings_per_minute", 0) > 3
 
 
 async def _stop(bed: Bed) -> None:
