@@ -111,6 +111,7 @@ async def run(name: str, now: float, main_conf: Path = MAIN_CONF) -> Trial:
         setup = recognise(name, watch.properties, extended=extended)
         reset = Reset(watch.bus, path)
         await _wait_until_free(reset)
+        await watch.settle()
         async with recording(name) as recorded:
             # So the controller tells its version, and the trial begins from the state after a boot.
             await reset.switch()

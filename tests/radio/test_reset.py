@@ -29,6 +29,8 @@ class SlowBluez(FakeBluez):
         self.switching = False
 
     def _set(self, message: Message) -> Any:
+        if message.body[1] != "Powered":
+            return super()._set(message)
         if self.switching:
             return Message.new_error(message, "org.bluez.Error.Busy", "it is being switched")
         self.switching = True
