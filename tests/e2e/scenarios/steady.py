@@ -24,9 +24,9 @@ _NOON = 1_800_014_400.0
 _BEHIND_S = 3.0
 """Seconds that the status may be behind what has happened: it is written every 2 s."""
 _PAUSE_S = 5.0
-_LINES_MAX = 5
-"""Lines that one fault may be worth: what is wrong, and that it is over, of the scan and of the advertisement, and that
-the adapter is switched off and on."""
+_LINES_MAX = 8
+"""Lines that one fault may be worth: what is wrong, and that it is over, of the radio, the scan and the advertisement,
+a second cause of the first, and that the adapter is switched off and on."""
 _STOP_S = 2.0
 _BRIDGED_S = 20.0
 """A gap that is shorter counts as presence: the tracker bridges 25 s, and what is measured here is not that exact."""
