@@ -35,10 +35,18 @@ wall clock is not known to be right the offset is 0, and contacts are kept witho
 with an anchor (boot, boottime, wall clock). When the clock becomes right, what is in progress is moved to its right
 time with durations unchanged, and an anchor is kept that dates everything else of that boot when it is read.
 
+Whether it is right the kernel says, by the error that a time server states; in the sandbox, which may not ask it,
+systemd-timedated asks for the badge (`synchronised`). A clock that was set by hand is not right until a time server has
+set it again.
+
 What is kept when
 -----------------
 Contacts in progress are written every 50 s and on SIGTERM; a contact that did not change is not written again. Own
-daily keys are sealed before anything of them goes on air. A power cut loses at most the last minute.
+daily keys are sealed before anything of them goes on air. A power cut loses at most the last minute. On SIGTERM the
+radio has 1.5 s to leave the air; then everything is written whether it has or not.
+
+Written are 37.7 MB a day where 20 others, who change their IDs every 10 to 20 minutes, are heard 20 times a second
+(`tests/bench/bench_daemon.py --hours 2`, MB of 10**6 bytes sent to the disk, checkpoints included).
 
 Memory
 ------
