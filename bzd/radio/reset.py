@@ -20,8 +20,11 @@ Nothing of ours may be registered meanwhile: the kernel would send it again when
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
+from bzd.errors import BusError
 from bzd.radio.adapter import ADAPTER
 from bzd.radio.advertiser import ADVERTISING_MANAGER
 from bzd.radio.bus import OBJECT_MANAGER, Bus
@@ -34,6 +37,8 @@ SILENT_S, SILENT_MAX_S = 4 * 3600.0, 24 * 3600.0
 _DEVICE = "org.bluez.Device1"
 _SWITCH_TIMEOUT_S = 8.0
 """The kernel gives a controller 2 s for each command, and some load their firmware anew when they come on."""
+_PARTING_S = 0.1
+"""Enough to send a call and not to wait for its answer."""
 
 
 class Reset:
@@ -57,6 +62,7 @@ class Reset:
         self._silent = Patience(SILENT_S, SILENT_MAX_S)
         self._owed = False
         """The adapter was switched off here, and is not known to be on again."""
+        self._switching: asyncio.Task[None] | None = None
 
     def bluetoothd_lost(self) -> None:
         """Bluetoothd, or the bus, went away."""
@@ -117,17 +123,19 @@ class Reset:
         return "a device is connected" if any(device.get("Connected") for device in devices) else ""
 
     async def switch(self) -> None:
-        """Switch the adapter off and on.
+        """Switch the adapter off and on; goes on if it is cancelled, until `finish`.
 
         Raises:
             BusError: if that fails; `repay` then turns it on when it can be.
         """
-        self._owed = True
-        try:
-            await self._set(on=False)
-        finally:
-            await self._set(on=True)
-            self._owed = False
+        self._switching = asyncio.get_running_loop().create_task(self._off_and_on())
+        await asyncio.shield(self._switching)
+
+    async def finish(self) -> None:
+        """Wait until an adapter that is being switched is on again; if cancelled, bluetoothd is told so and no more."""
+        if self._switching is not None:
+            with suppress(BusError):
+                await self._switching
 
     async def repay(self) -> None:
         """Turn on an adapter that was left off here; harmless if none was.
@@ -135,9 +143,20 @@ class Reset:
         Raises:
             BusError: if that fails.
         """
-        if self._owed:
+        if self._owed and (self._switching is None or self._switching.done()):
             await self._set(on=True)
             self._owed = False
 
-    async def _set(self, *, on: bool) -> None:
-        await self._bus.set_property(self._path, ADAPTER, "Powered", ("b", on), timeout_s=_SWITCH_TIMEOUT_S)
+    async def _off_and_on(self) -> None:
+        self._owed, limit_s = True, _SWITCH_TIMEOUT_S
+        try:
+            await self._set(on=False)
+        except asyncio.CancelledError:
+            limit_s = _PARTING_S
+            raise
+        finally:
+            await self._set(on=True, limit_s=limit_s)
+            self._owed = False
+
+    async def _set(self, *, on: bool, limit_s: float = _SWITCH_TIMEOUT_S) -> None:
+        await self._bus.set_property(self._path, ADAPTER, "Powered", ("b", on), timeout_s=limit_s)

@@ -35,15 +35,8 @@ class Bed:
         self.heard: list[Advertisement] = []
         self.broadcast = Broadcast("gaen", 0, clock=self.clock, boottime=lambda: self.boot, keep=keep)
         config = load(None, settings).config
-        self.radio = Radio(
-            config,
-            self.broadcast,
-            self.heard.append,
-            clock=self.clock,
-            main_conf=Path("/nonexistent"),
-            random=Random(1),
-            **more,
-        )
+        more.setdefault("main_conf", Path("/nonexistent"))
+        self.radio = Radio(config, self.broadcast, self.heard.append, clock=self.clock, random=Random(1), **more)
 
     def on_air(self) -> bool:
         """Whether it advertises and scans."""
