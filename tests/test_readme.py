@@ -17,7 +17,8 @@ from bzd.cli.failure import INTERRUPTED, PIPE_CLOSED, USAGE
 from bzd.model import Contact, ScanInstance
 from bzd.store.state import IDENTITY_FILE
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 ANSWERS = {match.HIGH, match.LOW, doctor.PROBLEM}
 """Of commands that answer by it; their own help says so."""
 SIGNALS = {129, 143}
@@ -56,7 +57,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
         (shims / name).write_text(f"#!/bin/bash\n{script}\n")
         (shims / name).chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BZD_", "XDG_"))}
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(ROOT)
     return kept | {
         "PATH": f"{shims}:{os.environ['PATH']}",
         "PYTHON": sys.executable,

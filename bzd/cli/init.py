@@ -45,6 +45,7 @@ def init(
     if label is not None and not label.strip():
         raise click.UsageError("the label is empty; leave --label away to take the host name", ctx)
     from bzd import store  # noqa: PLC0415  see above
+    from bzd.store import machine  # noqa: PLC0415  see above
     from bzd.store.identity import Identity  # noqa: PLC0415  see above
 
     state = state_dir(ctx)
@@ -65,6 +66,14 @@ def init(
         output.warning(f"the store was there already, and keeps the label it was made with, not {label}")
     _tell(info, label or socket.gethostname())
     _warn(info, own=own is not None)
+    if info.created and _belongs_to_this_machine(state):
+        machine.note(state, info.store_id)
+
+
+def _belongs_to_this_machine(state: Path) -> bool:
+    """Whether a badge of this machine will run on a state directory: another may be a card for a badge elsewhere."""
+    own = [str(options.SYSTEM_STATE), os.environ.get("STATE_DIRECTORY", "")]
+    return os.path.realpath(state) in {os.path.realpath(path) for path in own if path}
 
 
 def _refuse_other_folders(state: Path) -> None:

@@ -65,14 +65,18 @@ def install_service(  # noqa: PLR0913  one argument for each option
     if not installation.system.image and os.geteuid() != 0:
         raise OutputError("only root can install a service", "run it again with sudo")
     if uninstall:
-        _list("removed", installation.uninstall(delete_data=delete_data), root)
-        _tell_rest(root, delete_data=delete_data)
+        removed = installation.uninstall(delete_data=delete_data)
+        _list("removed", removed, root)
+        tell_rest(installation, removed, delete_data=delete_data)
         return
     sealed_to, owners = ([load_recipient(path) for path in paths] for paths in (recipients, key_recipients))
     had_store = installation.has_store
     _list("wrote", installation.install(sealed_to, owners, experimental=experimental), root)
     if had_store and sealed_to:
         output.warning("the store was made already, and stays sealed to whom it is; see /var/lib/bzd/recipients")
+    if had_store and not now:
+        output.warning("this card has a store already: badges imaged from it would share identity and signing key")
+        output.hint("before imaging, stop bzd and remove what is in /var/lib/bzd: each badge makes its own")
     if now:
         installation.start(experimental=experimental)
     _tell_next(installation, now=now, experimental=experimental)
@@ -131,7 +135,13 @@ def try_radio(installation: Installation) -> None:
     radio_trial.show(found)
 
 
-def _tell_rest(root: Path, *, delete_data: bool) -> None:
+def tell_rest(installation: Installation, removed: list[str], *, delete_data: bool) -> None:
+    """Say what is left after uninstalling, and what still has to be done."""
+    from bzd.service.installing import EXPERIMENTAL  # noqa: PLC0415  see above
+
+    root = installation.system.root
+    if EXPERIMENTAL in removed and installation.system.running:
+        output.hint("bluetoothd offers its experimental interfaces until `systemctl restart bluetooth`")
     if delete_data:
         output.warning("flash memory keeps of deleted files what nobody can erase; destroy a card that must not talk")
     else:

@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any
 
 from bzd import config, lineage, memory
-from bzd.errors import BusyError, BzdError, InputError
+from bzd.errors import BusyError, BzdError, InputError, PassphraseError
 from bzd.matching.configured import configured
 from bzd.matching.kept import Kept, Taken, open_kept
 from bzd.matching.parallel import Progress
@@ -69,6 +69,9 @@ def main() -> None:
             _say(said)
     except BusyError:
         _say({"busy": True})
+    except PassphraseError as error:
+        hint = "nobody types it on a badge: give it an identity of its own without one, by `bzd keygen -o badge.key`"
+        _say({"error": _short(str(error)), "hint": hint})
     except BzdError as error:
         _say({"error": _short(str(error)), "hint": error.hint})
     except MemoryError:

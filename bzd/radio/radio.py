@@ -161,6 +161,7 @@ class Radio:
             while True:
                 self._wake.clear()
                 self._state.stepped = time.monotonic()
+                self._troubles.remind(self._now())
                 await self._sleep(await self._bounded_step())
         finally:
             await self._leave()
@@ -173,10 +174,11 @@ class Radio:
             return
 
     async def _leave(self) -> None:
-        """Off the air, as far as that can be had in a second."""
+        """Off the air, and the adapter on, as far as that can be had in a second; only one of them takes time."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._silence_all()
+                await self._reset.finish()
         except TimeoutError:
             _log.debug("bluetoothd does not answer; leaving the bus")
         self._bus.close()
@@ -287,7 +289,7 @@ class Radio:
         if self._advertiser.registered:
             return True  # BlueZ could not be told, and would have it revived
         try:
-            if others := await self._reset.others():
+            if others := await self._reset.others(scan_is_ours=self._listener.scanner.stuck):
                 _log.debug("the adapter is not switched off and on: %s", others)
                 return True
             _log.info("switching adapter %s off and on: %s", self._adapter, reason)
@@ -295,7 +297,8 @@ class Radio:
         except BusError as failure:
             _log.warning("cannot switch adapter %s off and on: %s", self._adapter, failure)
         self._state.resets += 1
-        self._speaker.renew = self._listener.stale = True
+        self._speaker.renew = True
+        self._listener.switched()
         self._hope()
         return True
 
@@ -338,7 +341,8 @@ class Radio:
         if interface == ADVERTISING_MANAGER:
             self._speaker.slot_unknown = True
         if changed.get("Powered") is False:
-            self._speaker.renew = self._listener.stale = True
+            self._speaker.renew = True
+            self._listener.switched()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:

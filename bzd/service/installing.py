@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,7 +36,12 @@ _DECLARATION = "bzd.conf"
 """Name of the files in sysusers.d and tmpfiles.d."""
 _EXAMPLE = f"{CONFIG}/bzd.toml.example"
 _SEALED_TO = f"etc/systemd/system/{FIRST_BOOT}.d/recipients.conf"
-_EXPERIMENTAL = "etc/systemd/system/bluetooth.service.d/bzd.conf"
+EXPERIMENTAL = "etc/systemd/system/bluetooth.service.d/bzd.conf"
+"""Has bluetoothd offer its experimental interfaces."""
+_BLUETOOTHD = "usr/libexec/bluetooth/bluetoothd"
+"""What that drop-in starts: where Debian's and Raspberry Pi OS's package bluez has it."""
+_INIT = re.compile(r"^ExecStart=/\S+/bin/bzd init ", re.MULTILINE)
+"""In that drop-in, of any virtual environment."""
 _FILES = {
     f"{_UNITS}/{SERVICE}": SERVICE,
     f"{_UNITS}/{FIRST_BOOT}": FIRST_BOOT,
@@ -100,15 +106,20 @@ class Installation:
             InputError: if bzd is not at the prefix, or cannot run from there.
             ConfigError: if there is a configuration already, and it is wrong.
             StateError: if an image has a store, which all badges made from it would share.
-            OutputError: if something cannot be written or a program of the system fails.
+            OutputError: if something cannot be written, a program of the system fails, or bluetoothd is not where
+                `experimental` would start it.
         """
         self._check()
+        if experimental:
+            self._check_bluetoothd()
         has_feed = self.has_feed
         changed = [path for path, name in _FILES.items() if self._write(path, source.unit(name, self._prefix))]
         if recipients:
             changed += self._seal_to({RECIPIENTS: recipients, KEY_RECIPIENTS: key_recipients})
-        if experimental and self._write(_EXPERIMENTAL, source.unit("bluetooth.service.d/bzd.conf", self._prefix)):
-            changed.append(_EXPERIMENTAL)
+        else:
+            changed += self._move_first_boot()
+        if experimental and self._write(EXPERIMENTAL, source.unit("bluetooth.service.d/bzd.conf", self._prefix)):
+            changed.append(EXPERIMENTAL)
         if self._link():
             changed.append(LINK)
         self.system.make_user(_DECLARATION)
@@ -152,7 +163,7 @@ class Installation:
                 self.system.disable(unit)
         link = self._root / LINK
         own = [LINK] if link.is_symlink() and str(link.readlink()) == f"{self._prefix}/bin/bzd" else []
-        gone = [path for path in (*_FILES, _SEALED_TO, _EXPERIMENTAL, *own) if self._remove(path)]
+        gone = [path for path in (*_FILES, _SEALED_TO, EXPERIMENTAL, *own) if self._remove(path)]
         self.system.reload()
         if delete_data:
             gone += [path for path in (STATE, FETCHED, CONFIG) if self._remove(path)]
@@ -164,7 +175,10 @@ class Installation:
         source.check_prefix(self._prefix)
         program = self._root / self._prefix.lstrip("/") / "bin/bzd"
         if not os.path.lexists(program):
-            raise OutputError(f"there is no bzd at {program}", f"`{self._prefix}/bin/pip install bzd` puts it there")
+            raise OutputError(
+                f"there is no bzd at {program}",
+                f"`{self._prefix}/bin/pip install .` in a checkout, or of a wheel, puts it there",
+            )
         if not self.system.image:
             source.check_interpreter(self._prefix)
         elif self.has_store:
@@ -173,15 +187,38 @@ class Installation:
                 f"remove {self._root / STATE}; each badge makes its own when it first starts",
             )
 
+    def _check_bluetoothd(self) -> None:
+        program = self._root / _BLUETOOTHD
+        if not program.exists():
+            raise OutputError(
+                f"there is no {program}, which --experimental would start",
+                "`apt install bluez`; where it lies elsewhere, `Experimental = true` in /etc/bluetooth/main.conf does "
+                "the same",
+            )
+
+    def _move_first_boot(self) -> list[str]:
+        """Have the unit that makes the store, if it was told whom to seal to, run from this virtual environment."""
+        try:
+            text = (self._root / _SEALED_TO).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return []
+        text = _INIT.sub(lambda _: self._init, text)
+        return [_SEALED_TO] if self._write(_SEALED_TO, text) else []
+
+    @property
+    def _init(self) -> str:
+        return f"ExecStart={self._prefix}/bin/bzd init "
+
     def _seal_to(self, folders: Mapping[str, Sequence[PublicKey]]) -> list[str]:
         """Keep public keys, and name them to the unit that makes the store."""
-        words, changed = [f"{self._prefix}/bin/bzd", "init"], []
+        words: list[str] = []
+        changed: list[str] = []
         for folder, keys in folders.items():
             for public in keys:
                 path = f"{CONFIG}/{folder}/{public.fingerprint}.pub"
                 changed += [path] if self._write(path, public.dumps().decode()) else []
                 words += [f"--{folder.removesuffix('s')}", f"/{path}"]
-        text = f"# Made by `bzd install-service`.\n[Service]\nExecStart=\nExecStart={' '.join(words)}\n"
+        text = f"# Made by `bzd install-service`.\n[Service]\nExecStart=\n{self._init}{' '.join(words)}\n"
         return [*changed, _SEALED_TO] if self._write(_SEALED_TO, text) else changed
 
     def _link(self) -> bool:

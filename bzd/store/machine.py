@@ -5,7 +5,9 @@ A card that is copied after its badge first started carries the same store, iden
 so does its machine-id. What a copy does not carry is the board: a Raspberry Pi states its serial number in the device
 tree. So the state directory keeps a file, `machine`, that tells board and machine-id by hashes which only this store
 has, and whoever starts on another board is told. It also tells which of several copies on one machine is the badge's
-own: the one whose store file was opened by a daemon under this very inode number.
+own: the one whose store file was made, or opened by a daemon, under this very inode number. `bzd init` makes the note
+in the state directory of its machine, so that a card is told also if it is copied before the badge first runs; of any
+other directory, which may be on another badge's card, the daemon does.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ def note(state: Path, store_id: bytes, root: Path = Path("/")) -> Home:
 
 
 def is_original(state: Path, store_id: bytes, root: Path = Path("/")) -> bool:
-    """Whether a daemon of this machine ran on this very directory: neither a copy from elsewhere nor one made here.
+    """Whether this very directory was noted on this machine: neither a copy from elsewhere nor one made here.
 
     Where nothing tells that, the answer is no.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bzd.store import inspect, open_appender
+from bzd.store import inspect, machine, open_appender
 from bzd.store.identity import Identity, PublicKey
 
 if TYPE_CHECKING:
@@ -95,6 +95,30 @@ def test_the_label_is_the_host_name(bzd: Bzd, tmp_path: Path, monkeypatch: pytes
     """Without --label a badge is called what its machine is called."""
     monkeypatch.setattr("socket.gethostname", lambda: "badge-17")
     assert "badge-17" in bzd("init", "--state", tmp_path / "state").out
+
+
+def test_the_machine_is_noted_with_the_store(bzd: Bzd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that is copied before the badge ever ran is noticed by the copy, of which the first start tells."""
+    state, board = tmp_path / "state", tmp_path / "serial-number"
+    monkeypatch.setattr(machine, "BOARD", str(board))
+    monkeypatch.setenv("STATE_DIRECTORY", str(state))
+    board.write_bytes(b"10000000abcdef01\0")
+    assert bzd("init").code == 0
+    store_id = inspect(state).store_id
+    assert machine.is_original(state, store_id)
+    board.write_bytes(b"10000000abcdef02\0")
+    assert machine.note(state, store_id) is machine.Home.OTHER
+    assert bzd("init").code == 0
+    assert machine.compare(state, store_id) is machine.Home.OTHER
+
+
+def test_a_store_for_another_badge_notes_no_machine(bzd: Bzd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an admin's computer, onto a card that is mounted there, it is not this machine that the badge will run on."""
+    state, board = tmp_path / "card/var/lib/bzd", tmp_path / "serial-number"
+    monkeypatch.setattr(machine, "BOARD", str(board))
+    board.write_bytes(b"an admin's own board")
+    assert bzd("init", "--state", state).code == 0
+    assert machine.compare(state, inspect(state).store_id) is machine.Home.UNKNOWN
 
 
 def test_an_empty_label_is_refused(bzd: Bzd, tmp_path: Path) -> None:

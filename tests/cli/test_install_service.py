@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bzd.cli.install_service import try_radio
-from bzd.service.installing import Installation
+from bzd.cli.install_service import tell_rest, try_radio
+from bzd.service.installing import EXPERIMENTAL, Installation
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Bzd, Keys
@@ -23,12 +23,18 @@ image_only = pytest.mark.skipif(
 )
 
 
+BARE = {"opt/bzd/bin/bzd", "usr/libexec/bluetooth/bluetoothd"}
+"""Files of `image`."""
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """The least that is an image with bzd in it."""
+    """The least that is an image with bzd and BlueZ in it."""
     root = tmp_path / "image"
     (root / "opt/bzd/bin").mkdir(parents=True)
     (root / "opt/bzd/bin/bzd").touch()
+    (root / "usr/libexec/bluetooth").mkdir(parents=True)
+    (root / "usr/libexec/bluetooth/bluetoothd").touch()
     (root / "etc").mkdir()
     for name in ("passwd", "group", "shadow", "gshadow"):
         (root / "etc" / name).touch()
@@ -95,6 +101,22 @@ def test_another_place_replaces_units_and_link(bzd: Bzd, image: Path) -> None:
 
 
 @image_only
+def test_another_place_keeps_whom_the_first_boot_seals_to(bzd: Bzd, image: Path, keys: Keys) -> None:
+    """The drop-in is moved to the new virtual environment, keeps its recipients, and is what it was on the way back."""
+    words = ("install-service", "--root", image)
+    path = "etc/systemd/system/bzd-init.service.d/recipients.conf"
+    assert bzd(*words, "--recipient", keys("admin"), "--recipient", keys("deputy")).code == 0
+    before = files(image)[path]
+    shutil.copytree(image / "opt/bzd", image / "opt/bzd-2")
+    moved = bzd(*words, "--prefix", "/opt/bzd-2")
+    assert (moved.code, str(image / path) in moved.out) == (0, True)
+    assert files(image)[path] == before.replace("/opt/bzd/bin/bzd", "/opt/bzd-2/bin/bzd") != before
+    assert before.count("--recipient") == 2
+    assert bzd(*words).code == 0
+    assert files(image)[path] == before
+
+
+@image_only
 def test_recipients_are_kept_and_named_to_the_first_boot(bzd: Bzd, image: Path, keys: Keys) -> None:
     """The unit that makes the store gets one option for each key, by the path at which it lies in the image."""
     admin, owner = keys("admin"), keys("owner")
@@ -124,7 +146,7 @@ def test_uninstalling_leaves_the_data_unless_told(bzd: Bzd, image: Path, keys: K
     result = bzd(*words, "--uninstall", "--delete-data")
     assert result.code == 0
     assert "flash" in result.err
-    assert set(files(image)) == {"opt/bzd/bin/bzd"}
+    assert set(files(image)) == BARE
     assert "bzd:" not in (image / "etc/passwd").read_text()
 
 
@@ -152,7 +174,7 @@ def test_feeds_are_fetched_if_one_is_configured(bzd: Bzd, image: Path) -> None:
     assert bzd(*words).code == 3
     config.unlink()
     assert bzd(*words, "--uninstall", "--delete-data").code == 0
-    assert set(files(image)) == {"opt/bzd/bin/bzd"}
+    assert set(files(image)) == BARE
     assert "bzd-feed" not in (image / "etc/passwd").read_text()
 
 
@@ -170,6 +192,16 @@ def test_an_image_with_a_store_is_refused(bzd: Bzd, image: Path) -> None:
     result = bzd("install-service", "--root", image)
     assert result.code == 6
     assert "every badge made from it would share" in result.err
+
+
+def test_experimental_needs_the_bluetoothd_that_it_starts(bzd: Bzd, image: Path) -> None:
+    """A drop-in that names a program which is not there would leave the badge without Bluetooth: nothing is written."""
+    (image / "usr/libexec/bluetooth/bluetoothd").unlink()
+    before = files(image)
+    result = bzd("install-service", "--root", image, "--experimental")
+    assert (result.code, "usr/libexec/bluetooth/bluetoothd" in result.err) == (5, True)
+    assert "apt install bluez" in result.err
+    assert files(image) == before
 
 
 def test_a_foreign_program_is_not_replaced(bzd: Bzd, image: Path) -> None:
@@ -219,3 +251,17 @@ def test_a_radio_that_cannot_be_tried_out_is_no_failure(
     assert told.out == ""
     assert "could not be tried out" in told.err
     assert "`sudo bzd doctor --radio`" in told.err
+
+
+def test_bluetoothd_keeps_its_experimental_interfaces_until_it_is_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Taking the drop-in away changes no bluetoothd that runs: where one may, the command that does is said."""
+    installation = Installation(tmp_path, "/opt/bzd")
+    tell_rest(installation, [EXPERIMENTAL], delete_data=False)
+    assert "experimental" not in capsys.readouterr().err
+    monkeypatch.setattr(type(installation.system), "running", property(lambda _: True))
+    tell_rest(installation, [], delete_data=False)
+    assert "experimental" not in capsys.readouterr().err
+    tell_rest(installation, [EXPERIMENTAL], delete_data=False)
+    assert "`systemctl restart bluetooth`" in capsys.readouterr().err

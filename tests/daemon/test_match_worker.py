@@ -190,7 +190,9 @@ def test_what_it_cannot_work_with(make: Make, identity: Identity) -> None:
     with exclusively(badge.state):
         assert run(badge.request("today.zip"))[0] == [{"busy": True}]
     (badge.state / "identity.key").write_bytes(identity.dumps("a passphrase"))
-    assert "passphrase" in run(badge.request("today.zip"))[0][0]["error"]
+    said = run(badge.request("today.zip"))[0][0]
+    assert "passphrase" in said["error"]
+    assert "`bzd keygen -o badge.key`" in said["hint"], "there is no prompt on a badge"
     (badge.state / "identity.key").unlink()
     assert "no identity" in run(badge.request("today.zip"))[0][0]["error"]
     assert (badge.state / "store.sqlite").read_bytes() == before

@@ -80,6 +80,7 @@ FAULTS = [
     ("kernel", Verdict.WARNING, faulty(SYSTEM, kernel="5.4.83-v7+"), "5.10"),
     ("bluez", Verdict.PROBLEM, faulty(RADIO, bluez="5.43"), "5.66"),
     ("bluez", Verdict.WARNING, faulty(RADIO, bluez="5.55"), "5.66"),
+    ("bluez", Verdict.WARNING, faulty(RADIO, bluez="5.87"), "bluez#2282"),
     ("bluez", Verdict.UNKNOWN, faulty(RADIO, bluez=""), "bluetoothctl"),
     ("bluetoothd", Verdict.PROBLEM, faulty(RADIO, trouble="bluetoothd is not running", adapter=None), "systemctl"),
     ("adapter", Verdict.UNKNOWN, faulty(RADIO, trouble="bluetoothd is not running", adapter=None), "first"),

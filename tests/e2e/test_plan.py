@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import plan
+from tests.e2e.host import command, image, needs, shell
+from tests.e2e.host.suites import SUITES
 from tests.e2e.host.verdict import Verdict
 
 RUN = Path(__file__).resolve().with_name("run")
@@ -90,13 +95,47 @@ def test_without_its_programs_it_is_skipped() -> None:
     """Without qemu and the rest it names the packages, says that it is skipped, counts that, and is no failure."""
     code = "import runpy, sys; sys.argv[:] = sys.argv[1:]; import shutil; shutil.which = lambda *_: None; "
     code += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", code, str(RUN), "--only", "smoke"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", code, str(RUN), "--only", "smoke"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0].startswith("skipped: not installed here: ")
     assert "qemu-system-x86" in lines[0]
     assert lines[-1] == "0 passed, 0 failed, 1 skipped"
+
+
+def test_without_root_it_is_skipped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may not build an image is told how, and nothing counts as passed."""
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    assert command.main(["--only", "smoke"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("skipped: only root")
+    assert "sudo" in lines[0]
+    assert lines[-1] == "0 passed, 0 failed, 1 skipped"
+
+
+def test_an_archive_that_is_down_is_skipped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A network that fails twice, as apt or pip say it, is no failure of the project's, and passes nothing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(needs, "obstacle", lambda: None)
+    monkeypatch.setattr(shell, "_PAUSE_S", 0.0)
+    down = "echo 'E: Failed to fetch http://deb.debian.org/: Could not connect' >&2; exit 100"
+    monkeypatch.setattr(image, "build", lambda _: shell.fetch("sh", "-c", down))
+    assert command.main(["--only", "smoke"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    skipped = [line for line in lines if line.startswith("skipped: ")]
+    assert [line.split(":")[1].strip() for line in skipped] == [suite.name for suite in SUITES]
+    assert lines[-1] == "0 passed, 0 failed, 2 skipped"
+    broken = "echo 'a package is broken' >&2; exit 100"
+    monkeypatch.setattr(image, "build", lambda _: shell.fetch("sh", "-c", broken))
+    assert command.main(["--only", "smoke"]) == 2, "that is none of the network's"
 
 
 def test_the_radio_needs_the_standard_library_alone() -> None:

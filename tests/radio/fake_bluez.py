@@ -15,24 +15,25 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-PATH = "/org/bluez/hci0"
+from .fake_devices import DEVICE, MANAGER, PATH, PROPERTIES, FakeDevices
+
 ADAPTER, ADVERTISING = "org.bluez.Adapter1", "org.bluez.LEAdvertisingManager1"
-MONITORS, DEVICE = "org.bluez.AdvertisementMonitorManager1", "org.bluez.Device1"
-_PROPERTIES, _MANAGER = "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager"
+MONITORS = "org.bluez.AdvertisementMonitorManager1"
 _DBUS = "org.freedesktop.DBus"
 
 Owned = tuple[str, str]
 """Unique bus name of a client and the path of its object."""
 
 
-class FakeBluez:
+class FakeBluez(FakeDevices):
     """One adapter, hci0.
 
     Attributes:
         adapter: properties of Adapter1, D-Bus signature and value.
         monitors_offered: whether the experimental AdvertisementMonitorManager1 is there.
         legacy: whether advertising is refused while anything scans.
-        refuse: method name, or property and `off`, to the D-Bus error that it is answered with.
+        refuse: method name, or property and `off`, to the D-Bus error that it is answered with; `GetAll Adapter1` for
+            one interface's.
         log: names of the methods that were called and not refused, in order.
         adverts: the properties of what is registered, by owner.
         aired: service data of every advertisement that ever went on air, revivals included, in order.
@@ -44,15 +45,18 @@ class FakeBluez:
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
+        switch_s: how long the adapter takes to go off or on; meanwhile BlueZ answers Busy to whoever switches it.
         hung: calls that were not answered.
         connectable: whether the kernel has the adapter so, whatever BlueZ shows; ended by a start of bluetoothd.
         shown_publicly: payloads that were on air while it was, under the public address.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
+        power_cycle_when_registering: whether the adapter goes off and on before the next registration is answered.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
 
     def __init__(self, *, monitors_offered: bool = True, legacy: bool = True) -> None:
+        super().__init__()
         self.adapter: dict[str, tuple[str, Any]] = {
             "Address": ("s", "00:11:22:33:44:55"),
             "Powered": ("b", True),
@@ -73,24 +77,19 @@ class FakeBluez:
         self.monitors: dict[Owned, Any] = {}
         self.filters: dict[str, dict[str, Any]] = {}
         self.discovering: set[str] = set()
-        self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
         self.busy = False
         self.aired_while_busy = 0
         self.switched: list[bool] = []
+        self.switch_s = 0.0
+        self._switching = False
         self.hung = 0
         self.connectable = False
         self.shown_publicly: list[bytes] = []
         self.powers_up_when_asked = False
+        self.power_cycle_when_registering = False
         self._hanging: bool | str = False
-        self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def bus(self) -> MessageBus:
-        """Its connection."""
-        assert self._bus is not None
-        return self._bus
 
     async def start(self) -> None:
         """Take the name org.bluez with nothing registered, as a fresh bluetoothd."""
@@ -134,6 +133,7 @@ class FakeBluez:
     def switch(self, *, on: bool) -> None:
         """As `power`, at once."""
         self.discovering.clear()
+        self.wedged = False
         self._change({"Powered": on, "Discovering": False})
         if on:
             self.aired += self.kernel.values()
@@ -160,12 +160,12 @@ class FakeBluez:
         self.present = False
         for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering):
             owned.clear()
-        self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [PATH, [ADAPTER, ADVERTISING, MONITORS]])
+        self._signal("/", MANAGER, "InterfacesRemoved", "oas", [PATH, [ADAPTER, ADVERTISING, MONITORS]])
 
     def plug(self) -> None:
         """Bring it back."""
         self.present = True
-        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [PATH, self._interfaces()])
+        self._signal("/", MANAGER, "InterfacesAdded", "oa{sa{sv}}", [PATH, self._interfaces()])
 
     def end_discovery(self) -> None:
         """Let every discovery end, as BlueZ does when the kernel says so, and tell only by the property."""
@@ -177,59 +177,15 @@ class FakeBluez:
         self.others = number
         self._instances()
 
-    def report(self, address: str, rssi: int, data: Mapping[str, bytes], **more: Variant) -> None:
-        """Receive a report: a new device is an object that appears, a known one a change of its properties."""
-        path = f"{PATH}/dev_{address.replace(':', '_')}"
-        changed = {
-            "RSSI": Variant("n", rssi),
-            "ServiceData": Variant("a{sv}", {uuid: Variant("ay", raw) for uuid, raw in data.items()}),
-            **more,
-        }
-        if path in self.devices:
-            self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, []])
-            return
-        self.devices[path] = {
-            "Address": Variant("s", address),
-            "AddressType": Variant("s", "random"),
-            "Alias": Variant("s", address.replace(":", "-")),
-            "Adapter": Variant("o", PATH),
-            "UUIDs": Variant("as", list(data)),
-            **changed,
-        }
-        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, {DEVICE: self.devices[path]}])
-
-    def forget_devices(self) -> None:
-        """Forget all devices, as bluetoothd forgets strangers some time after their last report."""
-        for path in self.devices:
-            self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [path, [DEVICE]])
-        self.devices.clear()
-
-    def change_device(self, address: str, changed: dict[str, Variant], gone: list[str]) -> None:
-        """Change properties of a known device without a report, for example forget its RSSI."""
-        path = f"{PATH}/dev_{address.replace(':', '_')}"
-        self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, gone])
-
     def _change(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            self.adapter[name] = ("b", value)
-        changed = {name: Variant("b", value) for name, value in values.items()}
-        self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
+        shown = {name: ("s" if isinstance(value, str) else "b", value) for name, value in values.items()}
+        self.adapter.update(shown)
+        changed = {name: Variant(*pair) for name, pair in shown.items()}
+        self._signal(PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
 
     def _instances(self) -> None:
         changed = {"ActiveInstances": Variant("y", len(self.adverts) + self.others)}
-        self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADVERTISING, changed, []])
-
-    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
-        self.bus.send(
-            Message(
-                message_type=MessageType.SIGNAL,
-                path=path,
-                interface=interface,
-                member=member,
-                signature=signature,
-                body=body,
-            )
-        )
+        self._signal(PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADVERTISING, changed, []])
 
     def _interfaces(self) -> dict[str, dict[str, Variant]]:
         found = {
@@ -253,13 +209,13 @@ class FakeBluez:
         if self._hanging in {True, message.member}:
             self.hung += 1
             return True
-        if message.interface == _MANAGER:
+        if message.interface == MANAGER:
             devices = {path: {DEVICE: shown} for path, shown in self.devices.items()}
             objects = {PATH: self._interfaces(), **devices} if self.present else {}
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
         if not self.present or message.path != PATH:
             return Message.new_error(message, f"{_DBUS}.Error.UnknownObject", "no such object")
-        if message.interface == _PROPERTIES:
+        if message.interface == PROPERTIES:
             return self._set(message) if message.member == "Set" else self._get_all(message)
         task = asyncio.get_running_loop().create_task(self._answer(message))
         self._tasks.add(task)
@@ -274,6 +230,8 @@ class FakeBluez:
 
     def _get_all(self, message: Message) -> Message | bool:
         found = self._interfaces().get(message.body[0])
+        if error := self.refuse.get(f"GetAll {message.body[0].rpartition('.')[2]}"):
+            return Message.new_error(message, error, "refused")
         if found is None:
             return Message.new_error(message, f"{_DBUS}.Error.InvalidArgs", f"No such interface '{message.body[0]}'")
         answer = Message.new_method_return(message, "a{sv}", [found])
@@ -284,14 +242,24 @@ class FakeBluez:
             return True
         return answer
 
-    def _set(self, message: Message) -> Message:
-        """Set Powered, or one of those that `make` knows; a kernel that is busy is no more when it is off."""
+    def _set(self, message: Message) -> Message | bool:
+        """Set Powered, or one of those that `make` knows."""
         name, on = str(message.body[1]), bool(message.body[2].value)
-        if error := self.refuse.get("Set") or (not on and self.refuse.get(f"{name} off")):
+        error = "org.bluez.Error.Busy" if self._switching else self.refuse.get("Set")
+        if error := error or (None if on else self.refuse.get(f"{name} off")):
             return Message.new_error(message, error, "refused")
         if name != "Powered":
             self.make(name, on=on)
             return Message.new_method_return(message)
+        if not self.switch_s:
+            return self._switched(message)
+        self._switching = True
+        asyncio.get_running_loop().call_later(self.switch_s, lambda: self.bus.send(self._switched(message)))
+        return True
+
+    def _switched(self, message: Message) -> Message:
+        """Powered is set; a kernel that is busy is no more when it is off."""
+        on, self._switching = bool(message.body[2].value), False
         self.switched.append(on)
         self.busy = False
         self.switch(on=on)
@@ -324,7 +292,8 @@ class FakeBluez:
 
     def _do_now(self, member: str, sender: str, body: list[Any]) -> str:
         if member == "UnregisterMonitor" and self.monitors_offered:
-            return "" if self.monitors.pop((sender, body[0]), None) else "org.bluez.Error.DoesNotExist"
+            known = self.monitors.pop((sender, body[0]), None) is not None
+            return "" if known else "org.bluez.Error.DoesNotExist"
         if member == "SetDiscoveryFilter":
             self.filters[sender] = {name: value.value for name, value in body[0].items()}
             return ""
@@ -341,6 +310,8 @@ class FakeBluez:
             if sender not in self.discovering:
                 return "org.bluez.Error.Failed"
             self.discovering.discard(sender)
+            if self.wedged:
+                return "org.bluez.Error.InProgress"
             self._change({"Discovering": bool(self.discovering)})
             return ""
         return f"{_DBUS}.Error.UnknownMethod"
@@ -348,7 +319,7 @@ class FakeBluez:
     async def _register_advertisement(self, sender: str, path: str) -> str:
         if self.legacy and (self.discovering or self.monitors or self.busy):
             return "org.bluez.Error.Failed"
-        shown = await self._ask(sender, path, _PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
+        shown = await self._ask(sender, path, PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
         self.adverts[sender, path] = {name: value.value for name, value in shown.items()}
         data = _service_data(self.adverts[sender, path])
         self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
@@ -358,6 +329,10 @@ class FakeBluez:
         self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()
+        if data and self.power_cycle_when_registering:
+            self.power_cycle_when_registering = False
+            await self.power(on=False)
+            await self.power(on=True)
         return ""
 
     def _ask_for_responses(self) -> None:
@@ -366,7 +341,9 @@ class FakeBluez:
             self.asked.setdefault(max(self.asked, default=0), set()).update(filter(None, self.kernel.values()))
 
     async def _register_monitor(self, sender: str, root: str) -> str:
-        objects = await self._ask(sender, root, _MANAGER, "GetManagedObjects", "", [])
+        if (sender, root) in self.monitors:
+            return "org.bluez.Error.AlreadyExists"
+        objects = await self._ask(sender, root, MANAGER, "GetManagedObjects", "", [])
         found = [
             interfaces["org.bluez.AdvertisementMonitor1"]["Patterns"].value
             for interfaces in objects.values()

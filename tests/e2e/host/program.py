@@ -20,6 +20,9 @@ from tests.e2e.host.suites import Suite
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 """Wheels for glibc 2.28 and older: bookworm has 2.36, trixie 2.41."""
 
+_BY_MARKER = ("typing-extensions>=4.7",)
+"""What bleak asks for on Python before 3.12 alone: pip judges that by its own Python, not by --python-version."""
+
 _SPARE_MIB = 200
 _PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
@@ -56,7 +59,7 @@ def _download(folder: Path, suite: Suite) -> None:
     bzd = _wheel(folder / "own")
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
     python = ("--implementation", "cp", "--python-version", suite.python)
-    fetch(*_PIP, "download", "--only-binary=:all:", *platforms, *python, "--dest", folder, bzd)
+    fetch(*_PIP, "download", "--only-binary=:all:", *platforms, *python, "--dest", folder, bzd, *_BY_MARKER)
     for wheel in (folder / bzd.name, bzd):
         wheel.unlink(missing_ok=True)
 
