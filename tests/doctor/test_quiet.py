@@ -70,7 +70,7 @@ def test_a_badge_is_paused_and_comes_back_obeying_the_verdict(tmp_path: Path, mo
 def test_an_advertisement_is_tried_while_the_badge_is_paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A legacy controller takes none while the badge scans, which would be a false alarm; afterwards it is back."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
-    outcome = []
+    outcome, told_on_air = [], []
 
     async def scenario() -> None:
         async with a_daemon(tmp_path) as (daemon, bluez):
@@ -78,6 +78,7 @@ def test_an_advertisement_is_tried_while_the_badge_is_paused(tmp_path: Path, mon
             def look() -> None:
                 words = ["doctor", "--advertise", "--json", "--state", str(tmp_path / "state")]
                 done = subprocess.run([sys.executable, "-m", "bzd", *words], capture_output=True, check=False)
+                told_on_air.append(daemon.status()["radio"]["advertising"])
                 outcome.extend(json.loads(done.stdout)["checks"])
 
             before = len(bluez.aired)
@@ -88,6 +89,7 @@ def test_an_advertisement_is_tried_while_the_badge_is_paused(tmp_path: Path, mon
     run(scenario)
     texts = {check["check"]: check["text"] for check in outcome}
     assert texts["advertising"] == "an advertisement was taken"
+    assert told_on_air == [True]
     assert texts["other advertisers"] == "no other program advertises"
 
 
