@@ -60,7 +60,17 @@ Whether this very radio keeps its address to itself is not known before somebody
 (`bzd.radio.verdict`). Without one the radio does as if it were clean, and says so; with one it takes no way that leaks
 or cannot rotate, and is silent where advertising alone does.
 
-What bzd cannot prevent: when bluetoothd starts it resets the adapter, and the kernel then sends the advertisement that
-it still holds, the old ID under a new address, for some 100 ms (one frame) until bluetoothd takes it away. That shows
-the one ID under two addresses; the next ID comes with a third, so that no two IDs are linked by it.
+What bzd cannot prevent:
+
+- When bluetoothd starts it resets the adapter, and the kernel then sends the advertisement that it still holds, the old
+  ID under a new address, for some 100 ms (one frame) until bluetoothd takes it away. That shows the one ID under two
+  addresses; the next ID comes with a third, so that no two IDs are linked by it.
+- Whoever makes the adapter discoverable or connectable while a rolling ID is on air has the kernel send that ID under
+  the public address at once. The badge leaves the air as soon as it is told, which was after one or two frames, 0.2 s;
+  that ID then belongs to the adapter, those before and after do not. That it stays connectable afterwards is mended
+  (`bzd.radio.leftover`).
+- `btmgmt connectable on` goes past bluetoothd. BlueZ 5.82 shows it, and the badge leaves the air; 5.66 does not, the
+  sandboxed service may not ask the kernel, and IDs are sent under the public address until `sudo bzd doctor` finds it
+  or the badge is started again.
+- A connectable advertisement of another program shows the public address beside the badge's own (`bzd doctor`).
 """
