@@ -18,8 +18,6 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Names this boot (random(4))."""
 BOOT_ID_VARIABLE = "BZD_BOOT_ID"
 """Names this boot where /proc is closed: the unit sets it to systemd's specifier %b (systemd.unit(5))."""
-TIMESYNCD = Path("/run/systemd/timesync/synchronized")
-"""Exists once systemd-timesyncd has set the clock (systemd-timesyncd.service(8))."""
 UNSYNCHRONISED_US = 16_000_000
 """The kernel's maxerror, in microseconds, of a clock that nobody keeps right: NTP_PHASE_LIMIT in include/linux/timex.h.
 timedatectl judges by it as well. STA_UNSYNC is no sign: chrony sets it to keep the kernel from writing to the RTC."""
@@ -79,15 +77,12 @@ class SystemClock:
         return found if len(found) == 16 else bytes(16)
 
     def synchronised(self) -> bool | None:
-        """Whether a time server keeps the wall clock right.
+        """Whether a time server keeps the wall clock right; None where the kernel may not be asked.
 
-        The kernel knows (adjtimex(2), which needs no privilege to read, but is filtered in some sandboxes); else
-        systemd-timesyncd says that it set the clock; else None.
+        adjtimex(2) needs no privilege to read, but is filtered in some sandboxes.
         """
         error = _maximum_error_us()
-        if error is not None:
-            return error < UNSYNCHRONISED_US
-        return True if os.path.exists(TIMESYNCD) else None  # noqa: PTH110  Path.exists raises where /run is closed
+        return None if error is None else error < UNSYNCHRONISED_US
 
 
 class FixedClock:

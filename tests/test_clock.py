@@ -33,21 +33,13 @@ def test_the_boot_has_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         assert machine.boot_id() == (name or bytes.fromhex(text.replace("-", "")))
 
 
-@pytest.mark.parametrize(
-    ("error", "file", "right"),
-    [(0, False, True), (15_999_999, False, True), (16_000_000, True, False), (None, True, True), (None, False, None)],
-)
-def test_who_says_that_the_clock_is_right(
+@pytest.mark.parametrize(("error", "right"), [(0, True), (15_999_999, True), (16_000_000, False), (None, None)])
+def test_the_kernel_says_whether_the_clock_is_right(
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
     error: int | None,
-    file: bool,  # noqa: FBT001  a parameter of the test
-    right: bool | None,  # noqa: FBT001  a parameter of the test
+    right: bool | None,  # noqa: FBT001  parameters of the test
 ) -> None:
-    """The kernel, by its estimate of the error; where it may not be asked, timesyncd's mark; else nobody."""
-    if file:
-        (tmp_path / "synchronized").touch()
-    monkeypatch.setattr(clock, "TIMESYNCD", tmp_path / "synchronized")
+    """By its estimate of the error; where it may not be asked, that is not known here."""
     monkeypatch.setattr(clock, "_maximum_error_us", lambda: error)
     assert SystemClock().synchronised() is right
 

@@ -30,7 +30,7 @@ DAYS = 14
 """How far back an export goes if nobody says: as far as Exposure Notification's servers take keys, and stores reach."""
 
 SETTLED_S = 60.0
-"""A day's key may be on the air for so long after its day: a Bluezone ID changes up to 15 s after its time
+"""A day's key may be on the air for so long after its day: a Bluezone ID changes up to 14 s after its time
 (`bzd.radio.rotation.SLOT_DELAY_S`), and then comes what a rotation takes."""
 
 _DAY_S = 86400

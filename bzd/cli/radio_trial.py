@@ -83,7 +83,7 @@ def show(found: Trial) -> None:
 def _cells(attempt: Attempt, seen: Seen, *, extended: bool) -> list[str]:
     from bzd.doctor.trial import used_by_badge  # noqa: PLC0415  see above
 
-    used = used_by_badge(attempt, extended=extended)
+    used = used_by_badge(attempt.way, scan_first=attempt.scan_first, extended=extended)
     begins = "-" if attempt.way == "advertising" else f"{'scan' if attempt.scan_first else 'ID'}{' *' if used else ''}"
     counts = (len(seen.sent_from), len({*seen.carried, *seen.beside}), sum(seen.failed.values()))
     return [attempt.way, begins, _outcome(attempt, seen), *map(str, counts), _learnt(seen)]

@@ -15,7 +15,7 @@ from bzd.clock import Clock, SystemClock
 
 if TYPE_CHECKING:  # bleak, dbus-next, asyncio and cryptography take most of a second to load on a Pi
     from bzd.config import Config
-    from bzd.daemon.badge import LiveRadio
+    from bzd.daemon.surroundings import LiveRadio
     from bzd.model import Advertisement
     from bzd.radio.broadcast import Broadcast
 

@@ -3,6 +3,7 @@
 
     service         from start to SIGTERM: store, signals, systemd, reloading, status files
     badge           radio, pipeline and store put together; one tick a second drives it
+    surroundings    what it runs on
     keeper          contacts, also those in progress, own keys and clock anchors into the store
     retiring        ends a daily key that is going to be exported
     recipients      whom it seals to, and telling when that changes

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from math import inf
-from typing import Protocol
 
-from bzd.clock import BadgeClock, Clock
 from bzd.config import Config
 from bzd.daemon.answers import Answers, Promise
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.neighbours import Neighbours
-from bzd.daemon.pausing import PAUSE_MAX_S, Pausing
+from bzd.daemon.pausing import PAUSE_MAX_S
 from bzd.daemon.retention import Retention
 from bzd.daemon.retiring import retire
+from bzd.daemon.surroundings import Surroundings
 from bzd.daemon.timekeeping import Change, TimeKeeper
 from bzd.errors import BzdError
 from bzd.model import Advertisement
@@ -30,7 +29,6 @@ from bzd.pipeline import Pipeline
 from bzd.proximity.quota import HourlyQuota
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.recovery import Troubles
-from bzd.radio.state import RadioState
 from bzd.store.requests import GIVE_BACK, LEND, RETIRE_KEY
 
 FLUSH_S = 50.0
@@ -38,7 +36,15 @@ FLUSH_S = 50.0
 REQUESTS_S = 2.0
 """Requests are answered within 5 s."""
 SYNCHRONISED_S = 10.0
-"""How often it is asked whether the clock is right; a clock that was set is asked about at once."""
+"""How often it is asked whether the clock is right while it is not known to be; a clock that was set is asked about at
+once, and one that was right stays so until then."""
+ANSWER_S = 0.5
+"""A tick waits no longer for that answer, which may have to be had from another program; a later one takes it up."""
+LEAVE_S = 1.5
+"""The radio is given so long to leave the air before what was heard is stored all the same, so that SIGTERM is obeyed
+within 2 s; by itself it ends within 1 s (`bzd.radio.radio.CLOSE_TIMEOUT_S`)."""
+REPLACE_S = 10.0
+"""A radio that is to be replaced is given so long."""
 HEARD_MAX = 20_000
 """Reports that wait for a tick. A second brings some 3000 at most; more means that the process was stopped."""
 PASSIVE_PERIOD_S = 60.0
@@ -46,56 +52,6 @@ PASSIVE_PERIOD_S = 60.0
 sighting then stands for a minute, as one of a phone does for its scan period."""
 
 _log = logging.getLogger(__name__)
-
-
-class LiveRadio(Protocol):
-    """What the badge needs of a radio; `bzd.radio.radio.Radio` is one."""
-
-    @property
-    def state(self) -> RadioState:
-        """How it is now."""
-        ...
-
-    async def run(self) -> None:
-        """Scan and advertise until cancelled."""
-        ...
-
-    def pause(self) -> None:
-        """Go off the air."""
-        ...
-
-    def resume(self) -> None:
-        """Go on, under a new rolling ID."""
-        ...
-
-    def rotate(self) -> None:
-        """Replace the rolling ID now."""
-        ...
-
-    def reconsider(self) -> None:
-        """Ask again what was found of this radio's privacy."""
-        ...
-
-
-MakeRadio = Callable[[Config, Broadcast, Callable[[Advertisement], None], Clock], LiveRadio]
-"""Makes a radio that dates its reports by a clock and hands them to a sink."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a badge runs on, which tests replace.
-
-    Attributes:
-        clock: both clocks.
-        synchronised: asks whether the wall clock is known to be right.
-        make_radio: makes the radio.
-        pausing: whether the wearer paused it, remembered.
-    """
-
-    clock: BadgeClock
-    synchronised: Callable[[], Awaitable[bool]]
-    make_radio: MakeRadio
-    pausing: Pausing
 
 
 class Badge:
@@ -120,7 +76,8 @@ class Badge:
         self._job: asyncio.Task[None] | None = None
         boot = time.boottime()
         self._flush_at, self._requests_at, self._synchronised_at = boot + FLUSH_S, 0.0, boot + SYNCHRONISED_S
-        self._synchronised = time.synced
+        self._asked: asyncio.Future[bool] | None = None
+        """The question whether the clock is right, while it is not answered."""
         self._lent = False
         """Whether it is paused for whoever tries its radio out, and not for its wearer."""
         self.config = config
@@ -187,21 +144,29 @@ class Badge:
         Raises:
             BzdError: if the store cannot be written.
         """
-        await self._off_air()
+        if self._asked is not None:
+            self._asked.cancel()
+        await self._off_air(LEAVE_S)
         await self.settled()
         self._drain(self._time.boottime())
         self.keeper.take(self.pipeline.tracker.finish())
         self.keeper.write(self.keeper.prepare(()))
 
     async def apply(self, config: Config) -> None:
-        """Go on under another configuration; contacts in progress end if it changes how they are heard."""
-        if replace(config, store=self.config.store, metrics=self.config.metrics) == self.config:
+        """Go on under another configuration; contacts in progress end if it changes how they are heard.
+
+        Raises:
+            BzdError: if the radio that is to be replaced does not end.
+        """
+        old = self.config
+        if replace(config, store=old.store, metrics=old.metrics, match=old.match) == old:
             self.config = config
             self.radio.reconsider()
             return
         self._drain(self._time.boottime())
         self.keeper.take(self.pipeline.tracker.finish())
-        await self._off_air()
+        if not await self._off_air(REPLACE_S):
+            raise BzdError("the radio does not end", "systemd starts the service again; is bluetoothd well?")
         if config.proximity.max_contacts_per_hour != self.config.proximity.max_contacts_per_hour:
             self.keeper.quota = HourlyQuota(config.proximity.max_contacts_per_hour)
         self.config = config
@@ -254,11 +219,14 @@ class Badge:
             self.keeper.take(self.pipeline.tracker.finish())
             self.pipeline = self._new_pipeline()
 
-    async def _off_air(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-            self._running = None
+    async def _off_air(self, patience_s: float) -> bool:
+        """End the radio; gives whether it has ended in time."""
+        running, self._running = self._running, None
+        if running is None:
+            return True
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=patience_s)
+        return bool(done)
 
     def _hear(self, advertisement: Advertisement) -> None:
         if len(self._heard) < HEARD_MAX:
@@ -275,10 +243,17 @@ class Badge:
         self.keeper.take(self.pipeline.feed(heard))
 
     async def _look_at_clocks(self, boot: float) -> None:
-        if boot >= self._synchronised_at or self._time.stepped():
+        due = self._time.stepped() or (not self._time.synced and boot >= self._synchronised_at)
+        if self._asked is None and due:
             self._synchronised_at = boot + SYNCHRONISED_S
-            self._synchronised = await self._around.synchronised()
-        change = self._time.check(synchronised=self._synchronised)
+            self._asked = asyncio.ensure_future(self._around.synchronised())
+        synchronised = False
+        if self._asked is not None:
+            await asyncio.wait([self._asked], timeout=ANSWER_S)
+            if not self._asked.done():
+                return
+            synchronised, self._asked = self._asked.result(), None
+        change = self._time.check(synchronised=synchronised)
         if change is not None:
             self._drain(boot)
             self._clock_changed(change)

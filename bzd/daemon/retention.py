@@ -42,7 +42,9 @@ class Retention:
 
     def due(self) -> bool:
         """Whether to purge now: once a day, and only if the clock can be believed."""
-        if not self._time.synced or self._time.day() == self._done or self._time.boottime() < self._retry_at:
+        if not self._time.synced or self._time.stepped():
+            return False
+        if self._time.day() == self._done or self._time.boottime() < self._retry_at:
             return False
         return self._believable()
 

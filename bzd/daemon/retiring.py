@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Rotating(Protocol):
-    """What is needed of a radio; see `bzd.daemon.badge.LiveRadio`."""
+    """What is needed of a radio; see `bzd.daemon.surroundings.LiveRadio`."""
 
     @property
     def state(self) -> RadioState:

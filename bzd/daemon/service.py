@@ -16,12 +16,13 @@ from typing import Any
 from bzd.clock import BadgeClock, rfc3339
 from bzd.config import Config
 from bzd.daemon import report, runtime
-from bzd.daemon.badge import Badge, MakeRadio, Surroundings
+from bzd.daemon.badge import Badge
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.notify import Notifier
 from bzd.daemon.pausing import Pausing
 from bzd.daemon.recipients import Recipients
 from bzd.daemon.retention import Retention
+from bzd.daemon.surroundings import MakeRadio, Surroundings
 from bzd.daemon.synchronised import Synchronised
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.daemon.warnings import Warnings

@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bzd.doctor.facts import RadioFacts
 from bzd.doctor.machine_facts import told_by
+from bzd.doctor.management import Management
 from bzd.errors import BusError, RadioError
 from bzd.model import Identifier
 from bzd.protocols import protocols
@@ -66,7 +68,7 @@ async def _adapter(bus: Bus, name: str, *, advertise: bool) -> dict[str, Any]:
         if "Unknown" in failure.name or "InvalidArgs" in failure.name:
             return {}
         raise
-    adapter = Adapter.from_properties(properties)
+    adapter = _completed(name, Adapter.from_properties(properties))
     known: dict[str, Any] = {"adapter": adapter, "monitors": await monitor.offered(bus, path)}
     with suppress(BusError):
         extended = await Advertiser(bus, path, lambda: None).extended()
@@ -76,6 +78,14 @@ async def _adapter(bus: Bus, name: str, *, advertise: bool) -> dict[str, Any]:
         if advertise and adapter.powered:
             known["tried"] = await _try(bus, path)
     return known
+
+
+def _completed(name: str, adapter: Adapter) -> Adapter:
+    """An adapter of which bluetoothd does not say whether it is connectable: for root the kernel does."""
+    if adapter.connectable is None:
+        with suppress(OSError, ValueError), Management(int(name.removeprefix("hci"))) as management:
+            return replace(adapter, connectable=management.connectable())
+    return adapter
 
 
 async def _try(bus: Bus, path: str) -> str:

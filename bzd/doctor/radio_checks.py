@@ -82,6 +82,10 @@ def privacy(facts: Facts) -> Finding:
         check(radio.name, radio.adapter, radio.privacy)
     except RadioError as error:
         return problem(str(error), error.hint)
+    if radio.adapter.connectable is None:
+        return unknown(
+            "not discoverable, Privacy off; whether it is connectable this bluetoothd tells nobody, but the kernel root"
+        )
     return ok("a new address with each rolling ID: not connectable, not discoverable, Privacy off")
 
 

@@ -35,6 +35,9 @@ ROTATIONS = 2
 """In each attempt: the first shows whether an address outlives an ID, the second whether it comes back."""
 HOLD_S = 0.8
 """How long each ID is on air: some six frames of a legacy controller."""
+LONG_HOLD_S = 11.0
+"""How long one of them is, in the order of the badge: the kernel's discovery ends after 10.24 s (DISCOV_LE_TIMEOUT of
+include/net/bluetooth/hci_core.h) and begins anew beside the ID, and may then take another address."""
 GAP_S = 0.5
 """Between two attempts: bluetoothd says that an advertisement is gone before the kernel has told the controller."""
 SETTLE_S = 0.5
@@ -108,11 +111,12 @@ async def run(name: str, now: float, main_conf: Path = MAIN_CONF) -> Trial:
         setup = recognise(name, watch.properties, extended=extended)
         reset = Reset(watch.bus, path)
         await _wait_until_free(reset)
+        await watch.settle()
         async with recording(name) as recorded:
             # So the controller tells its version, and the trial begins from the state after a boot.
             await reset.switch()
             await _wait_until_ready(watch)
-            attempts = await _Trier(watch, advertiser, name).all()
+            attempts = await _Trier(watch, advertiser, name, extended=extended).all()
             await asyncio.sleep(SETTLE_S)
             waves = Airwaves()
             rows = list(_cut(recorded, waves, attempts))
@@ -135,7 +139,7 @@ def judge(rows: list[tuple[Attempt, Seen]], *, extended: bool) -> dict[str, Outc
     for attempt, seen in rows:
         if seen.staying:
             outcomes[attempt.way] = Outcome.LEAKY
-        elif not attempt.impossible and used_by_badge(attempt, extended=extended):
+        elif not attempt.impossible and used_by_badge(attempt.way, scan_first=attempt.scan_first, extended=extended):
             clean = not attempt.refused and not seen.linked
             if clean and len(seen.sent_from) != ROTATIONS + 1:
                 hint = "run it again; is another btmon or another trial running?"
@@ -144,9 +148,9 @@ def judge(rows: list[tuple[Attempt, Seen]], *, extended: bool) -> dict[str, Outc
     return outcomes
 
 
-def used_by_badge(attempt: Attempt, *, extended: bool) -> bool:
+def used_by_badge(way: str, *, scan_first: bool, extended: bool) -> bool:
     """Whether a badge starts in this order: with extended advertising the scan first, else the advertisement."""
-    return attempt.way == ADVERTISING or attempt.scan_first is extended
+    return way == ADVERTISING or scan_first is extended
 
 
 async def _wait_until_ready(watch: Watch) -> None:
@@ -174,7 +178,8 @@ async def _wait_until_free(reset: Reset) -> None:
 class _Trier:
     """Tries every way in turn."""
 
-    def __init__(self, watch: Watch, advertiser: Advertiser, name: str) -> None:
+    def __init__(self, watch: Watch, advertiser: Advertiser, name: str, *, extended: bool) -> None:
+        self._extended = extended
         self._bus = watch.bus
         self._path = f"/org/bluez/{name}"
         self._advertiser = advertiser
@@ -195,10 +200,12 @@ class _Trier:
     async def _attempt(self, way: str, *, scan_first: bool) -> Attempt:
         began, refused, impossible = time.time(), "", ""
         try:
-            for _ in range(ROTATIONS + 1):
+            for number in range(ROTATIONS + 1):
                 await self._stop()
                 await self._start(way, scan_first=scan_first)
-                await asyncio.sleep(HOLD_S)
+                # Not the last, so that an address that a discovery takes in the middle of an ID meets the next ID.
+                long = number == ROTATIONS - 1 and self._lives_with(way, scan_first=scan_first)
+                await asyncio.sleep(LONG_HOLD_S if long else HOLD_S)
         except BusError as error:
             if not error.refused:
                 raise
@@ -211,6 +218,11 @@ class _Trier:
             await self._stop()
             await asyncio.sleep(GAP_S)
         return Attempt(way, scan_first, began, time.time(), refused, impossible)
+
+    def _lives_with(self, way: str, *, scan_first: bool) -> bool:
+        """Whether a badge scans in this way and order by discoveries, of which an ID sees many."""
+        by_discovery = way not in {ADVERTISING, "passive"}
+        return by_discovery and used_by_badge(way, scan_first=scan_first, extended=self._extended)
 
     async def _start(self, way: str, *, scan_first: bool) -> None:
         if scan_first:

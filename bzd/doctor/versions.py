@@ -74,6 +74,16 @@ BLUEZ = (
             "use BlueZ 5.66 or newer; Debian bookworm and Raspberry Pi OS have it",
         ),
     ),
+    Fault(
+        (5, 87),
+        (5, 87),
+        "",
+        Finding(
+            Verdict.WARNING,
+            "this BlueZ dies when a program looks for devices by service; bzd does not, others may",
+            "use BlueZ 5.86, or one newer than 5.87 (bluez/bluez#2282)",
+        ),
+    ),
 )
 
 

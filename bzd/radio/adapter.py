@@ -9,7 +9,6 @@ non-resolvable private address each time, and the adapter's own connectable and 
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ MAIN_CONF = Path("/etc/bluetooth/main.conf")
 """Where bluetoothd reads its configuration on Debian and Raspberry Pi OS."""
 
 _OFF = "off"
+_LONGEST = 1 << 20
+"""Of that file; Debian's has 10 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,15 @@ class Adapter:
         powered: whether it is on.
         blocked: whether rfkill keeps it off; known from BlueZ's experimental features on.
         discoverable: whether it answers inquiries.
-        connectable: whether it accepts connections; False where this bluetoothd does not say.
+        connectable: whether it accepts connections; None where this bluetoothd does not say: 5.82 does, 5.66
+            does not; see `bzd.radio.leftover`.
         discovering: whether a discovery runs, of any program.
     """
 
     powered: bool
     blocked: bool = False
     discoverable: bool = False
-    connectable: bool = False
+    connectable: bool | None = None
     discovering: bool = False
 
     @classmethod
@@ -49,7 +51,7 @@ class Adapter:
             powered=bool(properties.get("Powered", False)),
             blocked=properties.get("PowerState") == "off-blocked",
             discoverable=bool(properties.get("Discoverable", False)),
-            connectable=bool(properties.get("Connectable", False)),
+            connectable=bool(properties["Connectable"]) if "Connectable" in properties else None,
             discovering=bool(properties.get("Discovering", False)),
         )
 
@@ -88,11 +90,42 @@ def privacy_setting(path: Path = MAIN_CONF) -> str:
     With `device` or `network`, a legacy controller was seen to keep its resolvable address over a new registration.
 
     Args:
-        path: bluetoothd's configuration file; one that cannot be read counts as absent.
+        path: bluetoothd's configuration file, which need not be there.
+
+    Raises:
+        RadioError: if it is there and may not be read: then the setting could be anything.
     """
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    return setting("Privacy", path, default=_OFF).lower()
+
+
+def setting(name: str, path: Path = MAIN_CONF, *, default: str = "") -> str:
+    """What stands for a name in the section [General] of bluetoothd's configuration.
+
+    Read as GLib's GKeyFile does, which bluetoothd uses: white space around a line is nothing, only `#` begins a
+    comment, the last of several counts. A line that is none is passed over, where GLib would refuse the whole file and
+    bluetoothd take its defaults: what may be wrong is better refused than believed.
+
+    Raises:
+        RadioError: if the file is there and may not be read.
+    """
+    section, found = "", default
+    for line in map(str.strip, _read(path).split("\n")):
+        if line.startswith("["):
+            section = line[1:].partition("]")[0]
+        elif section == "General" and not line.startswith("#"):
+            key, equals, value = line.partition("=")
+            found = value.strip() if equals and key.strip() == name else found
+    return found
+
+
+def _read(path: Path) -> str:
     try:
-        parser.read_string(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, configparser.Error):
-        return _OFF
-    return parser.get("General", "Privacy", fallback=_OFF).strip().lower()
+        with path.open("rb") as file:
+            return file.read(_LONGEST).decode(errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        hint = f"`sudo chmod 0644 {path}`, as it is after its installation, or run this as root"
+        raise RadioError(
+            f"{path} may not be read, and bluetoothd's Privacy is unknown: {error.strerror}", hint
+        ) from error

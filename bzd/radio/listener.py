@@ -39,7 +39,6 @@ class Listener:
     Attributes:
         verdict: what is known of this radio's modes, None if nothing is.
         stale: BlueZ has forgotten our scan.
-        stuck: the last start failed in a way that switching the adapter off and on may mend.
         silent_since: when something was last heard, on the event loop's clock, or this began.
     """
 
@@ -61,7 +60,7 @@ class Listener:
         self._retry = Backoff()
         self._silence = Patience(SILENCE_S, SILENCE_MAX_S)
         self.verdict: Verdict | None = None
-        self.stale = self.stuck = False
+        self.stale = self._refused = False
         self.silent_since: float | None = None
         self._quiet_since = 0.0
         """When something was last heard, or listening last began."""
@@ -75,6 +74,11 @@ class Listener:
     def listening(self) -> bool:
         """Whether it listens, as far as is known."""
         return self.scanner.running and not self.stale
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it hears nothing in a way that switching the adapter off and on may mend."""
+        return self._refused or self.scanner.stuck
 
     async def settle(self) -> float | None:
         """Stop what is to be stopped; returns the seconds for which that will do, None if a scan is to begin now."""
@@ -103,9 +107,12 @@ class Listener:
             self._troubles.report("scan", f"{error}; {error.hint}", self._now())
             self._retry.failed(self._now())
             return False
-        self.stuck = False
+        self._refused = False
         self._retry.reset()
-        self._troubles.clear("scan", self._now(), "scanning")
+        if self.scanner.stuck:
+            self._troubles.report("scan", "bluetoothd may be stuck in the scan before, and deaf", self._now())
+        else:
+            self._troubles.clear("scan", self._now(), "scanning")
         return True
 
     async def stop_for_rotation(self) -> None:
@@ -127,7 +134,11 @@ class Listener:
     def forget(self) -> None:
         """Whatever was known of bluetoothd and of its scan has to be found out again."""
         self._best_mode = ""
-        self.stale = True
+        self.switched()
+
+    def switched(self) -> None:
+        """The adapter was off: bluetoothd has forgotten our scan, and whatever it was stuck in."""
+        self.stale, self.scanner.stuck = True, False
 
     def discovering(self, *, on: bool) -> None:
         """The adapter says whether any discovery runs on it."""
@@ -157,7 +168,7 @@ class Listener:
         try:
             await self.scanner.start(mode)
         except RadioError as error:
-            self.stuck = not isinstance(error, MonitorRefusedError)
+            self._refused = not isinstance(error, MonitorRefusedError)
             raise
 
     async def _choose(self) -> str:
@@ -194,6 +205,9 @@ class Listener:
         self._state.last_heard = advertisement.time
         self._quiet_since = self.silent_since = self._now()
         self._silence.reset()
+        if self.scanner.stuck:
+            self.scanner.stuck = False
+            self._troubles.clear("scan", self._now(), "scanning")
         self._sink(advertisement)
 
     def _now(self) -> float:

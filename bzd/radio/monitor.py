@@ -22,14 +22,23 @@ _PATH = f"{_ROOT}/none"
 _NEVER = bytes.fromhex("ffff") + b"bzd: nothing on air has this"
 """Manufacturer data of company 0xFFFF, which the SIG's Assigned Numbers keep for tests, with a text nobody sends."""
 _MANUFACTURER_DATA = 0xFF
+_ABSENT = ("UnknownInterface", "UnknownMethod", "InvalidArgs")
+"""How an object says that it has no such interface: the D-Bus specification's names, and what GLib's bindings and
+BlueZ's own (gdbus/object.c) answer GetAll with."""
 
 
 async def offered(bus: Bus, adapter_path: str) -> bool:
-    """Whether this bluetoothd has advertisement monitors on this adapter."""
+    """Whether this bluetoothd has advertisement monitors on this adapter.
+
+    Raises:
+        BusError: if it does not say: the answer is lost, or bluetoothd or the adapter is gone.
+    """
     try:
         await bus.properties(adapter_path, MONITOR_MANAGER)
-    except BusError:
-        return False
+    except BusError as failure:
+        if failure.name.endswith(_ABSENT):
+            return False
+        raise
     return True
 
 
@@ -47,13 +56,22 @@ async def register(bus: Bus, adapter_path: str) -> None:
     )
     bus.export(_PATH, shown)
     try:
-        await bus.call(adapter_path, MONITOR_MANAGER, "RegisterMonitor", "o", _ROOT)
+        await _register(bus, adapter_path)
     except BusError as failure:
-        if failure.name.endswith(".AlreadyExists"):
-            return
         bus.unexport(_PATH)
         hint = f"set Experimental = true in [General] of {MAIN_CONF} and restart bluetooth, or scan.mode = active"
         raise MonitorRefusedError(f"bluetoothd takes no advertisement monitor: {failure}", hint) from failure
+
+
+async def _register(bus: Bus, adapter_path: str) -> None:
+    try:
+        await bus.call(adapter_path, MONITOR_MANAGER, "RegisterMonitor", "o", _ROOT)
+    except BusError as failure:
+        if not failure.name.endswith(".AlreadyExists"):
+            raise
+        # Of an earlier try whose answer was lost: bluetoothd may have looked for its objects when none was shown.
+        await bus.call(adapter_path, MONITOR_MANAGER, "UnregisterMonitor", "o", _ROOT)
+        await bus.call(adapter_path, MONITOR_MANAGER, "RegisterMonitor", "o", _ROOT)
 
 
 async def unregister(bus: Bus, adapter_path: str) -> None:

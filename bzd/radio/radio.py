@@ -161,6 +161,7 @@ class Radio:
             while True:
                 self._wake.clear()
                 self._state.stepped = time.monotonic()
+                self._troubles.remind(self._now())
                 await self._sleep(await self._bounded_step())
         finally:
             await self._leave()
@@ -173,10 +174,11 @@ class Radio:
             return
 
     async def _leave(self) -> None:
-        """Off the air, as far as that can be had in a second."""
+        """Off the air, and the adapter on, as far as that can be had in a second; only one of them takes time."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._silence_all()
+                await self._reset.finish()
         except TimeoutError:
             _log.debug("bluetoothd does not answer; leaving the bus")
         self._bus.close()
@@ -203,6 +205,7 @@ class Radio:
         try:
             await self._watch.ready(broadcasting=self._broadcasting)
             await self._look_up_verdict()
+            await self._settle()
         except RadioError as error:
             await self._silence_all()
             await self._turn_on_again()
@@ -220,6 +223,21 @@ class Radio:
             return 0.0
         await self._speaker.judge_slot()
         return wait
+
+    async def _settle(self) -> None:
+        """Nothing goes on air before the adapter is known not to be connectable (`bzd.radio.leftover`).
+
+        Raises:
+            RadioError: if that cannot be had.
+        """
+        if not self._broadcasting or self._state.paused or not self._watch.suspect:
+            return
+        await self._silence_all()
+        if self._advertiser.registered:
+            raise RadioError(
+                "bluetoothd does not take back the advertisement", "`systemctl restart bluetooth` may help"
+            )
+        await self._watch.settle()
 
     def _failed(self, text: str) -> float:
         """Nothing can be done at present; returns the seconds until the next try."""
@@ -271,7 +289,7 @@ class Radio:
         if self._advertiser.registered:
             return True  # BlueZ could not be told, and would have it revived
         try:
-            if others := await self._reset.others():
+            if others := await self._reset.others(scan_is_ours=self._listener.scanner.stuck):
                 _log.debug("the adapter is not switched off and on: %s", others)
                 return True
             _log.info("switching adapter %s off and on: %s", self._adapter, reason)
@@ -279,7 +297,8 @@ class Radio:
         except BusError as failure:
             _log.warning("cannot switch adapter %s off and on: %s", self._adapter, failure)
         self._state.resets += 1
-        self._speaker.renew = self._listener.stale = True
+        self._speaker.renew = True
+        self._listener.switched()
         self._hope()
         return True
 
@@ -322,7 +341,8 @@ class Radio:
         if interface == ADVERTISING_MANAGER:
             self._speaker.slot_unknown = True
         if changed.get("Powered") is False:
-            self._speaker.renew = self._listener.stale = True
+            self._speaker.renew = True
+            self._listener.switched()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:

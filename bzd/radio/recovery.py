@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from random import Random
 
 FIRST_RETRY_S = 0.5
@@ -15,7 +16,7 @@ PATIENT_AFTER_S = 120.0
 SLOW_RETRY_S = 60.0
 """Longest wait of all; each try costs a gap in scanning of some 0.2 s."""
 _REPEAT_S = 600.0
-"""A trouble that comes back within this time was already told."""
+"""A trouble that comes back within this time was already told; it is told again if it then outlasts it."""
 _DUTY_SPREAD = 0.3
 """A period is shortened by up to this share, at random, as Google's Exposure Notification does (300 s less 0 to 90 s):
 two badges then never listen and pause in step."""
@@ -102,8 +103,20 @@ class DutyCycle:
         return (True, end - now) if now < end else (False, self._next - now)
 
 
+@dataclass(slots=True)
+class _Trouble:
+    """What is wrong in an area: in words, since when, whether these words are in the log, and whether any are."""
+
+    text: str
+    since: float
+    told: bool = False
+    known: bool = False
+
+
 class Troubles:
     """What is wrong at present, by area; each is told once when it comes and once when it is over.
+
+    What comes and goes all the time is told every ten minutes at most, but nothing that lasts stays untold.
 
     Args:
         log: where it is told.
@@ -111,28 +124,33 @@ class Troubles:
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._present: dict[str, tuple[str, float]] = {}
+        self._present: dict[str, _Trouble] = {}
         self._told: dict[tuple[str, str], float] = {}
 
     @property
     def present(self) -> dict[str, str]:
         """Area to what is wrong there, in words."""
-        return {area: text for area, (text, _) in self._present.items()}
+        return {area: trouble.text for area, trouble in self._present.items()}
 
     def report(self, area: str, text: str, now: float) -> None:
-        """Something is wrong; nothing is logged if that was known, or was over for less than ten minutes."""
-        known = self._present.get(area)
-        if known is not None and known[0] == text:
-            return
-        self._present[area] = (text, now if known is None else known[1])
-        if self._is_news(area, text, now):
-            self._log.warning("%s", text)
+        """Something is wrong; nothing is logged if that is known, or was told less than ten minutes ago."""
+        trouble = self._present.setdefault(area, _Trouble(text, now))
+        if trouble.text != text:
+            trouble.text, trouble.told = text, False
+        self.remind(now)
 
     def clear(self, area: str, now: float, word: str) -> None:
-        """All is well in an area again; `word` says what works."""
-        known = self._present.pop(area, None)
-        if known is not None and self._is_news(area, word, now):
-            self._log.info("%s again after %.0f s", word, now - known[1])
+        """All is well in an area again; `word` says what works. It is told if the trouble was."""
+        trouble = self._present.pop(area, None)
+        if trouble is not None and trouble.known:
+            self._log.info("%s again after %.0f s", word, now - trouble.since)
+
+    def remind(self, now: float) -> None:
+        """Tell what lasts and was kept quiet about, once ten minutes are over since it was last told."""
+        for area, trouble in self._present.items():
+            if not trouble.told and self._is_news(area, trouble.text, now):
+                trouble.told = trouble.known = True
+                self._log.warning("%s", trouble.text)
 
     def _is_news(self, area: str, text: str, now: float) -> bool:
         self._told = {key: told for key, told in self._told.items() if now - told < _REPEAT_S}

@@ -8,8 +8,10 @@ It is done, if nobody else uses the adapter, when
   next one as busy, and a legacy controller refuses a new address meanwhile. With extended advertising that scan keeps
   its address, by which a new rolling ID beside it would be linked to the one before. Switching it off ends that
   discovery. Seen with Linux 6.1 and 6.12; no version is known that does without.
-- something is refused for a minute; then after two, four, ... minutes, up to six hours. It mends a StopDiscovery that
-  BlueZ before 5.88 got stuck in (bluez/bluez#807) and controllers that lost their firmware's thread.
+- something is refused for a minute; then after two, four, ... minutes, up to six hours. It mends controllers that lost
+  their firmware's thread.
+- for as long, bluetoothd was stuck in a discovery that the kernel has ended (bluez/bluez#807, `bzd.radio.scanner`):
+  then nothing is refused, and nothing heard either. No longer needed with BlueZ 5.88.
 - nothing at all was heard for four hours; then after eight, ... up to a day. A place without any Bluetooth device is
   rare, and being off the air for half a second then costs nothing.
 
@@ -18,20 +20,25 @@ Nothing of ours may be registered meanwhile: the kernel would send it again when
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
+from bzd.errors import BusError
 from bzd.radio.adapter import ADAPTER
 from bzd.radio.advertiser import ADVERTISING_MANAGER
 from bzd.radio.bus import OBJECT_MANAGER, Bus
 from bzd.radio.recovery import Patience
 
 STUCK_S, STUCK_MAX_S = 60.0, 6 * 3600.0
-"""How long a refusal is borne."""
+"""How long a refusal is borne, and a discovery in which bluetoothd is stuck."""
 SILENT_S, SILENT_MAX_S = 4 * 3600.0, 24 * 3600.0
 """How long silence is borne, in spite of scans begun anew (`bzd.radio.listener.SILENCE_S`)."""
 _DEVICE = "org.bluez.Device1"
 _SWITCH_TIMEOUT_S = 8.0
 """The kernel gives a controller 2 s for each command, and some load their firmware anew when they come on."""
+_PARTING_S = 0.1
+"""Enough to send a call and not to wait for its answer."""
 
 
 class Reset:
@@ -55,6 +62,7 @@ class Reset:
         self._silent = Patience(SILENT_S, SILENT_MAX_S)
         self._owed = False
         """The adapter was switched off here, and is not known to be on again."""
+        self._switching: asyncio.Task[None] | None = None
 
     def bluetoothd_lost(self) -> None:
         """Bluetoothd, or the bus, went away."""
@@ -65,7 +73,7 @@ class Reset:
 
         Args:
             now: on the event loop's clock.
-            stuck: whether something is refused at present.
+            stuck: whether something is refused at present, or bluetoothd is stuck.
             silent_since: when something was last heard, on the same clock; None if that is no matter.
         """
         if not stuck:
@@ -76,7 +84,7 @@ class Reset:
         elif self._stuck_since is None:
             self._stuck_since = now
         elif now - self._stuck_since >= self._stuck.limit_s:
-            return f"it has refused for {now - self._stuck_since:.0f} s"
+            return f"it has been stuck for {now - self._stuck_since:.0f} s"
         return "" if silent_since is None else self._silence(now, silent_since)
 
     def _silence(self, now: float, since: float) -> str:
@@ -95,13 +103,18 @@ class Reset:
             self._silent.spent()
         self._stuck_since, self._done_at = None, now
 
-    async def others(self) -> str:
+    async def others(self, *, scan_is_ours: bool = False) -> str:
         """Who else uses the adapter, in words; empty if nobody does. Nothing of ours may be registered.
+
+        Args:
+            scan_is_ours: bluetoothd is stuck in a discovery of ours, which it goes on to show. It is so only where no
+                other program has one: else it would not have asked the kernel to stop (`discovery_stop` of
+                src/adapter.c).
 
         Raises:
             BusError: if BlueZ cannot be asked.
         """
-        if (await self._bus.properties(self._path, ADAPTER)).get("Discovering"):
+        if not scan_is_ours and (await self._bus.properties(self._path, ADAPTER)).get("Discovering"):
             return "another program scans"
         if (await self._bus.properties(self._path, ADVERTISING_MANAGER)).get("ActiveInstances"):
             return "another program advertises"
@@ -110,17 +123,19 @@ class Reset:
         return "a device is connected" if any(device.get("Connected") for device in devices) else ""
 
     async def switch(self) -> None:
-        """Switch the adapter off and on.
+        """Switch the adapter off and on; goes on if it is cancelled, until `finish`.
 
         Raises:
             BusError: if that fails; `repay` then turns it on when it can be.
         """
-        self._owed = True
-        try:
-            await self._set(on=False)
-        finally:
-            await self._set(on=True)
-            self._owed = False
+        self._switching = asyncio.get_running_loop().create_task(self._off_and_on())
+        await asyncio.shield(self._switching)
+
+    async def finish(self) -> None:
+        """Wait until an adapter that is being switched is on again; if cancelled, bluetoothd is told so and no more."""
+        if self._switching is not None:
+            with suppress(BusError):
+                await self._switching
 
     async def repay(self) -> None:
         """Turn on an adapter that was left off here; harmless if none was.
@@ -128,9 +143,20 @@ class Reset:
         Raises:
             BusError: if that fails.
         """
-        if self._owed:
+        if self._owed and (self._switching is None or self._switching.done()):
             await self._set(on=True)
             self._owed = False
 
-    async def _set(self, *, on: bool) -> None:
-        await self._bus.set_property(self._path, ADAPTER, "Powered", ("b", on), timeout_s=_SWITCH_TIMEOUT_S)
+    async def _off_and_on(self) -> None:
+        self._owed, limit_s = True, _SWITCH_TIMEOUT_S
+        try:
+            await self._set(on=False)
+        except asyncio.CancelledError:
+            limit_s = _PARTING_S
+            raise
+        finally:
+            await self._set(on=True, limit_s=limit_s)
+            self._owed = False
+
+    async def _set(self, *, on: bool, limit_s: float = _SWITCH_TIMEOUT_S) -> None:
+        await self._bus.set_property(self._path, ADAPTER, "Powered", ("b", on), timeout_s=limit_s)

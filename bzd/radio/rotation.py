@@ -29,8 +29,9 @@ AHEAD = 6
 """Intervals that an ID may be ahead of its time: an hour of GAEN, 90 minutes of Bluezone; matchers allow two hours."""
 GAEN_LIFE_S = (600.0, 1200.0)
 """Least and greatest life of an ID, GAEN's Bluetooth Specification 1.2, "Broadcasting Behavior"."""
-SLOT_DELAY_S = 15.0
-"""Greatest delay of a rotation after a slot boundary; within it a phone would still count the old slot as current."""
+SLOT_DELAY_S = 14.0
+"""Greatest delay of a rotation after a slot boundary. The new ID is to be on air within 15 s of it, since a phone would
+still count the old slot as current until then, and a rotation takes up to 0.8 s (measured, see `bzd.radio`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
+from typing import Any
 
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZDiscoveryFilters, BlueZScannerArgs, OrPattern
@@ -33,7 +35,9 @@ from bzd.errors import RadioError
 from bzd.model import RSSI_MIN_DBM, Advertisement, Identifier
 from bzd.protocols import ad, protocols
 from bzd.radio import monitor
+from bzd.radio.adapter import ADAPTER
 from bzd.radio.bus import Bus
+from bzd.radio.setup import bluez_version
 
 MODES = ("full", "active", "passive")
 """From the most samples to the fewest."""
@@ -55,6 +59,10 @@ _FLAGS = (0x1A, 0x06, 0x04, 0x02)
 """Flags octets, the commonest first: GAEN's own (iPhones and Android), LE without BR/EDR, Linux, and dual-mode. Since
 BlueZ 5.69 a pattern of service data or UUIDs matches nothing (bluez/bluez#652), so that the passive mode has to match
 these; what has no flags is then not heard."""
+
+_DIES_OF_SERVICES = "5.87"
+"""This bluetoothd jumps into the text of the UUID as soon as an advertisement meets a discovery filter that names one
+(bluez/bluez#2282; mended after it). There the filter names none; the RSSI in it has bluetoothd show that and more."""
 
 _log = logging.getLogger(__name__)
 # Bleak warns whenever its connection ends, which is here mostly on purpose; the radio tells of the real losses itself.
@@ -82,6 +90,9 @@ class ScanCounts:
 
 _Parts = tuple[dict[str, bytes] | None, dict[int, bytes] | None, list[str] | None, bytes | None]
 """The parts of advertising data as BlueZ states them: service data, manufacturer data, UUIDs, flags."""
+_Known = tuple[_Parts | None, bytes | None, int]
+"""What is remembered of a device: the parts, the advertising data made of them, RSSI in dBm."""
+_UNKNOWN: _Known = (None, None, _UNKNOWN_RSSI_DBM)
 
 
 class Scanner:
@@ -94,6 +105,13 @@ class Scanner:
         sink: called with every report.
         everything: whether reports of all devices are wanted, not only what a protocol may recognise. The passive mode
             hears those with common flags all the same, and no more.
+
+    Attributes:
+        mode: that it was last started in, empty before.
+        counts: what became of the reports.
+        stuck: bluetoothd before 5.88 takes a discovery of ours for running that the kernel has ended, after a
+            StopDiscovery answered InProgress (bluez/bluez#807): it says that the next one works, and does nothing.
+            bleak 3.1 mends most (hbldh/bleak#2021); what it could not is told here, for `bzd.radio.reset` to mend.
     """
 
     def __init__(
@@ -114,8 +132,9 @@ class Scanner:
         self._scanner: BleakScanner | None = None
         self._monitored = False
         self._in_progress = 0
-        self._known: dict[str, tuple[_Parts, bytes | None]] = {}
+        self._known: dict[str, _Known] = {}
         self.mode = ""
+        self.stuck = False
         self.counts = ScanCounts()
 
     @property
@@ -137,23 +156,26 @@ class Scanner:
             RadioError: if BlueZ refuses; nothing is then left behind.
         """
         self.mode = mode
-        self._known.clear()
+        filtered = mode != "passive" and await self._may_name_services()
         if mode == "full":
-            await monitor.register(self._bus, self._path)
+            # Before it is asked for: if this is cancelled then, bluetoothd may have it, and `stop` takes it back.
             self._monitored = True
-        scanner = self._make(mode)
+            await monitor.register(self._bus, self._path)
+        scanner = self._make(mode, filtered=filtered)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
+                await self._remember_cached()
                 await scanner.start()
-        except BaseException as error:
+        except Exception as error:
             await _close(scanner)
             await self._drop_monitor()
-            if not isinstance(error, Exception):
-                forget_sessions()
-                raise
             self._count_in_progress(error)
             # Of any kind: bleak lets KeyError and AssertionError through when bluetoothd goes away at a bad moment.
             raise RadioError(f"scanning on adapter {self._adapter} cannot start: {_reason(error)}") from error
+        except BaseException:
+            # Whoever cancels this does not wait for a bluetoothd that may hang.
+            forget_sessions()
+            raise
         self._scanner = scanner
         self._in_progress = 0
         self.counts.restarts += 1
@@ -162,16 +184,28 @@ class Scanner:
         """Stop listening; never fails, since whatever refuses to be stopped is not running."""
         scanner, self._scanner = self._scanner, None
         if scanner is not None:
-            await _close(scanner)
+            self.stuck = await _close(scanner)
         await self._drop_monitor()
+
+    async def _may_name_services(self) -> bool:
+        return bluez_version(await self._bus.properties(self._path, ADAPTER)) != _DIES_OF_SERVICES
+
+    async def _remember_cached(self) -> None:
+        """What bleak already holds of devices was received before this scan, and is no report of it."""
+        from bleak.backends.bluezdbus import manager  # noqa: PLC0415  imports only on Linux
+
+        self._known.clear()
+        devices = (await manager.get_global_bluez_manager())._iter_device_props()  # noqa: SLF001  no public way
+        for path, properties in islice(devices, _KNOWN_DEVICES):
+            parts = _parts(properties)
+            self._known[path] = parts, _data(parts), properties.get("RSSI", _UNKNOWN_RSSI_DBM)
 
     def _count_in_progress(self, error: Exception) -> None:
         """After InProgress the third time running, suspect a session of ours that bleak does not know of.
 
         The first few are as a rule the kernel's, still busy with the scan of a bluetoothd that was killed.
         """
-        busy = isinstance(error, BleakDBusError) and error.dbus_error == "org.bluez.Error.InProgress"
-        self._in_progress = self._in_progress + 1 if busy else 0
+        self._in_progress = self._in_progress + 1 if _is_busy(error) else 0
         if self._in_progress >= _IN_PROGRESS_MAX:
             self._in_progress = 0
             forget_sessions()
@@ -181,46 +215,52 @@ class Scanner:
         if self._scanner is not None:
             self._scanner = None
             forget_sessions()
-        self._monitored = False
+        self._monitored = self.stuck = False
 
     async def _drop_monitor(self) -> None:
         if self._monitored:
             self._monitored = False
             await monitor.unregister(self._bus, self._path)
 
-    def _make(self, mode: str) -> BleakScanner:
+    def _make(self, mode: str, *, filtered: bool) -> BleakScanner:
         if mode == "passive":
             args = BlueZScannerArgs(adapter=self._adapter, or_patterns=[*patterns()])
             return BleakScanner(self._heard, scanning_mode="passive", bluez=args)
         filters = BlueZDiscoveryFilters(RSSI=_UNKNOWN_RSSI_DBM, DuplicateData=True)
         args = BlueZScannerArgs(adapter=self._adapter, filters=filters)
-        return BleakScanner(self._heard, service_uuids=self._services, bluez=args)
+        return BleakScanner(self._heard, service_uuids=self._services if filtered else None, bluez=args)
 
     def _heard(self, _device: BLEDevice, found: AdvertisementData) -> None:
         """One callback of bleak; runs for every report, so it does the least that it can."""
-        counts = self.counts
-        if found.rssi < RSSI_MIN_DBM:
-            counts.phantom += 1
-            return
+        counts, rssi = self.counts, found.rssi
         path, properties = found.platform_data
-        get = properties.get
-        parts: _Parts = get("ServiceData"), get("ManufacturerData"), get("UUIDs"), get("AdvertisingFlags")
+        parts = _parts(properties)
         # Taken out and put in again, so that the first is the one silent longest.
-        before, data = self._known.pop(path, (None, None))
+        before, data, rssi_before = self._known.pop(path, _UNKNOWN)
         if before is None or parts != before:
             data = _data(parts)
-        self._known[path] = parts, data
+        self._known[path] = parts, data, rssi
         if before is None:
             self._bound()
-        elif self.mode != "passive" and _repeated(parts, before):
+        if rssi < RSSI_MIN_DBM:
+            counts.phantom += 1
+            return
+        if before is not None and self._is_old(parts, before, same_rssi=rssi == rssi_before):
             counts.cached += 1
             return
         if data is None:
             counts.malformed += 1
             return
         counts.reports += 1
-        address, kind = properties["Address"], get("AddressType")
-        self._sink(Advertisement(self._clock.now(), address, kind, found.rssi, data, found.tx_power))
+        address, kind = properties["Address"], properties.get("AddressType")
+        self._sink(Advertisement(self._clock.now(), address, kind, rssi, data, found.tx_power))
+
+    def _is_old(self, parts: _Parts, before: _Parts, *, same_rssi: bool) -> bool:
+        """Whether bleak calls back with what was received earlier, since something else of the device changed."""
+        if self.mode != "passive":
+            return _repeated(parts, before)
+        # There BlueZ signals a payload only when it changes, so that an RSSI that changed alone is a report.
+        return same_rssi and all(now is then for now, then in zip(parts, before, strict=True))
 
     def _bound(self) -> None:
         if len(self._known) > _KNOWN_DEVICES:
@@ -242,8 +282,8 @@ def forget_sessions() -> None:
         connection.disconnect()
 
 
-async def _close(scanner: BleakScanner) -> None:
-    """Stop bleak's scanner and swallow what it says.
+async def _close(scanner: BleakScanner) -> bool:
+    """Stop bleak's scanner and swallow what it says; returns whether bluetoothd got stuck in it, see `Scanner`.
 
     After a restart of bluetoothd or of the adapter it says "No discovery started", DoesNotExist or UnknownObject
     (hbldh/bleak#1126 and others); its callbacks are removed all the same.
@@ -253,6 +293,15 @@ async def _close(scanner: BleakScanner) -> None:
             await scanner.stop()
     except Exception as error:  # noqa: BLE001  whatever it is, nothing of ours is running
         _log.debug("stopping the scan: %s", _reason(error))
+        return _is_busy(error)
+    except BaseException:
+        forget_sessions()
+        raise
+    return False
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, BleakDBusError) and error.dbus_error == "org.bluez.Error.InProgress"
 
 
 @cache
@@ -279,6 +328,11 @@ def patterns() -> list[OrPattern]:
         wanted += [(ad.MANUFACTURER_DATA, company.to_bytes(2, "little")) for company in sample.manufacturer_data]
     wanted = [*wanted, *((ad.FLAGS, bytes((octet,))) for octet in _FLAGS)][:PATTERNS_MAX]
     return [OrPattern(0, AdvertisementDataType(kind), content) for kind, content in wanted]
+
+
+def _parts(properties: Mapping[str, Any]) -> _Parts:
+    get = properties.get
+    return get("ServiceData"), get("ManufacturerData"), get("UUIDs"), get("AdvertisingFlags")
 
 
 def _repeated(parts: _Parts, before: _Parts) -> bool:

@@ -57,10 +57,10 @@ def recognise(name: str, adapter: Mapping[str, Any], *, extended: bool, root: Pa
     told.append("extended advertising" if extended else "legacy advertising")
     with suppress(OSError):
         told.append((root / _BUS.format(name)).read_text(encoding="utf-8", errors="replace").strip()[:_LONGEST])
-    return Setup(os.uname().release, _version(str(adapter.get("Modalias", ""))), ", ".join(told))
+    return Setup(os.uname().release, bluez_version(adapter), ", ".join(told))
 
 
-def _version(modalias: str) -> str:
-    """The version of bluetoothd in an adapter's Modalias: `usb:v1D6Bp0246d0542` is 5.66."""
-    match = _BLUETOOTHD.fullmatch(modalias)
+def bluez_version(adapter: Mapping[str, Any]) -> str:
+    """The version of the bluetoothd that runs, by its adapter's Modalias: `usb:v1D6Bp0246d0542` is 5.66; else empty."""
+    match = _BLUETOOTHD.fullmatch(str(adapter.get("Modalias", "")))
     return f"{int(match[1], 16)}.{int(match[2], 16)}" if match else ""

@@ -19,6 +19,12 @@ UNTIL_ASKED_S = 3600.0
 _SCAN_RENEWALS = 3
 """With extended advertising a scan that failed is tried again only with another ID; so many times, then with the next
 rotation that is due anyway, since each costs an interval of the key."""
+_OTHERS = (
+    "another program advertises on adapter {} too, so that the rolling ID is sent less often; a connectable one "
+    "shows this adapter's public address; end it, or give the badge an adapter of its own"
+)
+"""An advertisement that is connectable gets the public address (`hci_update_random_address_sync` of the kernel's
+net/bluetooth/hci_sync.c), whatever bzd does."""
 
 
 class Speaker:
@@ -83,7 +89,8 @@ class Speaker:
         except BzdError as error:
             self.stuck = isinstance(error, BusError)
             self._state.refusals += 1
-            self._troubles.report("advertise", f"silent, since advertising fails: {error}", self._now())
+            text = f"silent, since advertising fails: {error}; {_remedy(error)}"
+            self._troubles.report("advertise", text, self._now())
             self._retry.failed(self._now())
             return self._retry.wait_s(self._now())
         self.stuck = False
@@ -120,9 +127,7 @@ class Speaker:
         with suppress(BusError):
             self._state.active_instances = await self._advertiser.instances()
         if (self._state.active_instances or 0) > 1:
-            adapter = self._state.adapter
-            text = f"another program advertises on adapter {adapter} too, so that the rolling ID is sent less often"
-            self._troubles.report("slot", text, self._now())
+            self._troubles.report("slot", _OTHERS.format(self._state.adapter), self._now())
         else:
             self._troubles.clear("slot", self._now(), "alone on the air")
 
@@ -140,13 +145,14 @@ class Speaker:
         if self._scan_links and self._listener.stuck and self._reset.pending:
             raise RadioError("a scan that nobody has asked for goes on, under an address that stays")
         payload = broadcast.draw()
+        self.renew = False  # before it is asked for: if the adapter goes off and on meanwhile, this one is revived
         try:
             await self._advertiser.register(payload.data)
-        except BusError as failure:
-            if failure.refused:
+        except BaseException as error:
+            self.renew = True
+            if isinstance(error, BusError) and error.refused:
                 broadcast.take_back(payload)
             raise
-        self.renew = False
 
     async def _scans_first(self) -> bool:
         if not await self._listener.try_to_start():
@@ -157,3 +163,10 @@ class Speaker:
     def _now(self) -> float:
         """Seconds on the event loop's clock."""
         return asyncio.get_running_loop().time()
+
+
+def _remedy(error: BzdError) -> str:
+    """What to do about advertising that fails."""
+    if isinstance(error, BusError) and error.refused:
+        return "`sudo bzd doctor` knows the kernels that refuse (raspberrypi/linux#7473)"
+    return error.hint

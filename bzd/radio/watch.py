@@ -13,6 +13,7 @@ from typing import Any
 from bzd.errors import BusError, RadioError
 from bzd.radio.adapter import ADAPTER, Adapter, check, privacy_setting
 from bzd.radio.bus import BLUEZ, OBJECT_MANAGER, PROPERTIES, Bus, Signal
+from bzd.radio.leftover import Leftover
 
 REVIVE_AFTER_S = 60.0
 """A bluetoothd that somebody stopped stays so for this long; one that crashed is back after it."""
@@ -57,6 +58,7 @@ class Watch:
         self._changes = 0
         """Signals about the adapter so far."""
         self._privacy = ""
+        self._leftover = Leftover(self.bus, self._path)
         self._gone_since: float | None = None
 
     @property
@@ -68,6 +70,22 @@ class Watch:
     def properties(self) -> Mapping[str, Any]:
         """The adapter's properties; none where they have to be read, which `ready` does."""
         return self._properties or {}
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the adapter may have been left connectable, so that nothing may be advertised before `settle`."""
+        return self._leftover.suspected
+
+    async def settle(self) -> None:
+        """Have the adapter not connectable; after `ready`, and while nothing of ours is registered.
+
+        Raises:
+            BusError: if that fails.
+        """
+        await self._leftover.end(Adapter.from_properties(self.properties))
+        if self._properties is not None:
+            # What the adapter shows of that comes as signals, some of them only after the answer.
+            self._properties.update(dict.fromkeys(self._properties.keys() & {"Discoverable", "Connectable"}, False))
 
     async def ready(self, *, broadcasting: bool) -> None:
         """Make sure of a bus and of an adapter that is there and on.
@@ -83,22 +101,28 @@ class Watch:
             # A change may be told before the task that waits for the older answer goes on; then that is asked again.
             seen = self._changes
             found = await self._read()
-            self._privacy = privacy_setting(self._main_conf)
+            if broadcasting:
+                self._privacy = privacy_setting(self._main_conf)
             if seen == self._changes:
+                self._leftover.saw(found)
                 self._properties = found
         adapter = Adapter.from_properties(self._properties)
         if adapter.blocked:
             hint = f"`rfkill unblock bluetooth` lets adapter {self._adapter} on the air again"
             raise RadioError(f"adapter {self._adapter} is blocked by rfkill", hint)
         if not adapter.powered:
-            raise RadioError(f"adapter {self._adapter} is off", "`bluetoothctl power on` turns it on")
+            hint = (
+                "`bluetoothctl power on` turns it on, after `rfkill unblock bluetooth` where `rfkill` calls it blocked"
+            )
+            raise RadioError(f"adapter {self._adapter} is off", hint)
         if broadcasting:
-            check(self._adapter, adapter, self._privacy)
+            check(self._adapter, self._leftover.excused(adapter), self._privacy)
 
     async def _connect(self) -> None:
         if self.bus.connected:
             return
         self._lost(Loss.BLUETOOTHD)
+        self._leftover.suspected = True
         await self.bus.connect(lambda: self._lost(Loss.BLUETOOTHD))
         await self.bus.watch(sender=_DBUS, member="NameOwnerChanged", arg0=BLUEZ)
         await self.bus.watch(sender=BLUEZ, interface=PROPERTIES, member="PropertiesChanged", path=self._path)
@@ -144,4 +168,5 @@ class Watch:
             self._changes += 1
             if interface == ADAPTER and self._properties is not None:
                 self._properties.update(changed)
-            self._on_changed(interface, changed)
+            if not (interface == ADAPTER and self._leftover.saw(changed)):
+                self._on_changed(interface, changed)

@@ -24,10 +24,11 @@ from pathlib import Path
 from bzd.clock import Clock
 from bzd.config import Config
 from bzd.daemon import report, runtime
-from bzd.daemon.badge import Badge, Surroundings
+from bzd.daemon.badge import Badge
 from bzd.daemon.keeper import Keeper
 from bzd.daemon.pausing import Pausing
 from bzd.daemon.retention import Retention
+from bzd.daemon.surroundings import Surroundings
 from bzd.daemon.timekeeping import TimeKeeper
 from bzd.model import Advertisement, Identifier
 from bzd.pipeline import Pipeline

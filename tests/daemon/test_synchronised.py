@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bzd.daemon import synchronised
 from bzd.daemon.synchronised import Synchronised
 from bzd.radio.bus import Bus, BusObject
+
+from .stand_ins import HandClock
 
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -40,48 +45,81 @@ def bus_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         daemon.kill()
 
 
-class _Unsure:
-    """A clock in a sandbox, which cannot tell."""
+class _Clock(HandClock):
+    """A clock that tells whether it is right as far as it knows; in a sandbox it does not."""
 
     def __init__(self, known: bool | None = None) -> None:  # noqa: FBT001  three values
+        super().__init__()
         self._known = known
 
     def synchronised(self) -> bool | None:
         return self._known
 
 
-@pytest.mark.usefixtures("bus_address")
+@pytest.fixture
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What systemd-timesyncd left here once, when it had set the clock."""
+    path = tmp_path / "synchronized"
+    path.touch()
+    monkeypatch.setattr(synchronised, "TIMESYNCD", path)
+    return path
+
+
+@asynccontextmanager
+async def _timedated(*, right: bool) -> AsyncIterator[Any]:
+    """One on the bus; gives its object."""
+    shown = BusObject(_NAME, {"NTPSynchronized": ("b", right)}, lambda _: None, lambda *_: None)
+    bus = Bus(lambda _: None)
+    await bus.connect(lambda: None)
+    bus.export("/org/freedesktop/timedate1", shown)
+    dbus = "org.freedesktop.DBus"
+    await bus.call("/org/freedesktop/DBus", dbus, "RequestName", "su", _NAME, 0, destination=dbus)
+    yield shown
+    bus.close()
+
+
+@pytest.mark.usefixtures("bus_address", "mark")
 @pytest.mark.parametrize("right", [True, False])
 def test_timedated_is_asked_where_the_clock_cannot_tell(right: bool) -> None:  # noqa: FBT001  a parameter
-    """Its property decides."""
+    """Its property decides, whatever timesyncd said once: its mark outlives a clock that is set by hand."""
 
     async def scenario() -> None:
-        shown = BusObject(_NAME, {"NTPSynchronized": ("b", right)}, lambda _: None, lambda *_: None)
-        timedated = Bus(lambda _: None)
-        await timedated.connect(lambda: None)
-        timedated.export("/org/freedesktop/timedate1", shown)
-        dbus = "org.freedesktop.DBus"
-        await timedated.call("/org/freedesktop/DBus", dbus, "RequestName", "su", _NAME, 0, destination=dbus)
-        clock: Any = _Unsure()
-        assert await Synchronised(clock)() is right
-        timedated.close()
+        async with _timedated(right=right):
+            assert await Synchronised(_Clock())() is right
 
     asyncio.run(scenario())
 
 
 @pytest.mark.usefixtures("bus_address")
-def test_nobody_to_ask_means_not_right() -> None:
-    """Without timedated a clock that cannot tell counts as wrong: its contacts are dated later."""
-    clock: Any = _Unsure()
-    assert asyncio.run(_ask(clock)) is False
+def test_nobody_to_ask_means_not_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without timedated and timesyncd a clock that cannot tell counts as wrong: its contacts are dated later."""
+    monkeypatch.setattr(synchronised, "TIMESYNCD", tmp_path / "none")
+    assert asyncio.run(_ask(_Clock())) is False
+
+
+@pytest.mark.usefixtures("bus_address")
+def test_timesyncds_mark_counts_only_for_the_clock_that_it_set(mark: Path) -> None:
+    """Without timedated: not any more once the clock was set by hand, and again after the next synchronisation."""
+
+    async def scenario() -> list[bool]:
+        clock = _Clock()
+        asks = Synchronised(clock)
+        said = [await asks()]
+        clock.wall += 3600.0
+        said += [await asks(), await asks()]
+        os.utime(mark, (clock.wall, clock.wall))
+        said.append(await asks())
+        clock.pass_by(1000.0)
+        return [*said, await asks()]
+
+    assert asyncio.run(scenario()) == [True, False, False, True, True]
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_clock_that_knows_is_believed(known: bool) -> None:  # noqa: FBT001  a parameter
     """Then nobody else is asked, so that no bus is needed."""
-    clock: Any = _Unsure(known)
-    assert asyncio.run(_ask(clock)) is known
+    assert asyncio.run(_ask(_Clock(known))) is known
 
 
-async def _ask(clock: Any) -> bool:
+async def _ask(clock: HandClock) -> bool:
     return await Synchronised(clock)()

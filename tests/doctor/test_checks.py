@@ -18,7 +18,7 @@ from bzd.radio.verdict import ADVERTISING, Outcome
 from bzd.radio.verdict import Verdict as RadioVerdict
 from bzd.store.machine import Home
 
-ON = Adapter(powered=True)
+ON = Adapter(powered=True, connectable=False)
 SETUP = Setup("6.12.75+rpt-rpi-v8", "5.82", "legacy advertising")
 WAYS = (ADVERTISING, "full", "active", "passive")
 
@@ -78,6 +78,7 @@ FAULTS = [
     ("kernel", Verdict.WARNING, faulty(SYSTEM, kernel="5.4.83-v7+"), "5.10"),
     ("bluez", Verdict.PROBLEM, faulty(RADIO, bluez="5.43"), "5.66"),
     ("bluez", Verdict.WARNING, faulty(RADIO, bluez="5.55"), "5.66"),
+    ("bluez", Verdict.WARNING, faulty(RADIO, bluez="5.87"), "bluez#2282"),
     ("bluez", Verdict.UNKNOWN, faulty(RADIO, bluez=""), "bluetoothctl"),
     ("bluetoothd", Verdict.PROBLEM, faulty(RADIO, trouble="bluetoothd is not running", adapter=None), "systemctl"),
     ("adapter", Verdict.UNKNOWN, faulty(RADIO, trouble="bluetoothd is not running", adapter=None), "first"),
@@ -88,6 +89,7 @@ FAULTS = [
     ("address privacy", Verdict.PROBLEM, faulty(RADIO, adapter=Adapter(powered=True, connectable=True)), "btmgmt"),
     ("address privacy", Verdict.PROBLEM, faulty(RADIO, adapter=Adapter(powered=True, discoverable=True)), "off"),
     ("address privacy", Verdict.PROBLEM, faulty(RADIO, privacy="device"), "Privacy = off"),
+    ("address privacy", Verdict.UNKNOWN, faulty(RADIO, adapter=Adapter(powered=True)), "sudo"),
     ("address privacy", Verdict.UNKNOWN, faulty(RADIO, adapter=None), "first"),
     ("leaks", Verdict.WARNING, faulty(RADIO, verdict=None), "doctor --radio"),
     ("leaks", Verdict.WARNING, faulty(RADIO, verdict=verdict(CLEAN, LEAKY, LEAKY, CLEAN)), "auto takes another"),

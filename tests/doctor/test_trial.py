@@ -84,6 +84,7 @@ class RecordedBluez(FakeBluez):
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bzd.doctor.trial.HOLD_S", 0.05)
+    monkeypatch.setattr("bzd.doctor.trial.LONG_HOLD_S", 0.05)
     monkeypatch.setattr("bzd.doctor.trial.GAP_S", 0.01)
     monkeypatch.setattr("bzd.doctor.trial.SETTLE_S", 0.01)
     monkeypatch.setattr("bzd.doctor.trial.FREE_S", 0.3)
@@ -117,6 +118,28 @@ def test_a_clean_radio(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch, l
         assert len(found.rows) == 7
         assert bluez.switched == [False, True]
         assert [bluez.adverts, bluez.discovering, bluez.monitors] == [{}, set(), {}]
+        await bluez.stop()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_an_id_outlasts_a_discovery_in_the_order_of_the_badge(
+    system_bus: SystemBus,
+    monkeypatch: pytest.MonkeyPatch,
+    legacy: bool,  # noqa: FBT001
+) -> None:
+    """The full and the active mode, in that order alone, take longer by the one ID that is held for long."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.doctor.trial.LONG_HOLD_S", 1.5)
+
+    async def scenario() -> None:
+        bluez = RecordedBluez(legacy=legacy)
+        await bluez.start()
+        _recorded(monkeypatch, bluez)
+        found = await trial.run("hci0", 1000.0, NONE)
+        long = {(each.way, each.scan_first) for each, _ in found.rows if each.ended - each.began > 1.5}
+        assert long == {("full", not legacy), ("active", not legacy)}
         await bluez.stop()
 
     run(scenario)

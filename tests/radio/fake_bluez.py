@@ -32,7 +32,8 @@ class FakeBluez:
         adapter: properties of Adapter1, D-Bus signature and value.
         monitors_offered: whether the experimental AdvertisementMonitorManager1 is there.
         legacy: whether advertising is refused while anything scans.
-        refuse: method name to the D-Bus error that it is answered with.
+        refuse: method name, or property and `off`, to the D-Bus error that it is answered with; `GetAll Adapter1` for
+            one interface's.
         log: names of the methods that were called and not refused, in order.
         adverts: the properties of what is registered, by owner.
         aired: service data of every advertisement that ever went on air, revivals included, in order.
@@ -42,10 +43,15 @@ class FakeBluez:
             An extended controller gets another one where a discovery begins while nothing is advertised, else keeps it.
         monitors: patterns by owner.
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
+        wedged: whether it takes a discovery for running that the kernel has ended, until the adapter is switched off.
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
+        switch_s: how long the adapter takes to go off or on; meanwhile BlueZ answers Busy to whoever switches it.
         hung: calls that were not answered.
+        connectable: whether the kernel has the adapter so, whatever BlueZ shows; ended by a start of bluetoothd.
+        shown_publicly: payloads that were on air while it was, under the public address.
         powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
+        power_cycle_when_registering: whether the adapter goes off and on before the next registration is answered.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -73,11 +79,16 @@ class FakeBluez:
         self.discovering: set[str] = set()
         self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
-        self.busy = False
+        self.busy = self.wedged = False
         self.aired_while_busy = 0
         self.switched: list[bool] = []
+        self.switch_s = 0.0
+        self._switching = False
         self.hung = 0
+        self.connectable = False
+        self.shown_publicly: list[bytes] = []
         self.powers_up_when_asked = False
+        self.power_cycle_when_registering = False
         self._hanging: bool | str = False
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,6 +117,7 @@ class FakeBluez:
         for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering, self.devices):
             owned.clear()
         self.adapter["Discovering"] = ("b", False)
+        self.connectable = False
 
     async def tell(self, client: str, path: str, interface: str, member: str, *, tx_power: int | None = None) -> None:
         """Call a client's object; with a tx power, set it as BlueZ does where the controller chose one."""
@@ -129,6 +141,7 @@ class FakeBluez:
     def switch(self, *, on: bool) -> None:
         """As `power`, at once."""
         self.discovering.clear()
+        self.wedged = False
         self._change({"Powered": on, "Discovering": False})
         if on:
             self.aired += self.kernel.values()
@@ -136,6 +149,19 @@ class FakeBluez:
     def set_adapter(self, **values: Any) -> None:
         """Change properties of the adapter, as another program would."""
         self._change(values)
+
+    def make(self, name: str, *, on: bool) -> None:
+        """Make the adapter discoverable or connectable or no more, as bluetoothd does: the first brings the second."""
+        self.connectable = on
+        if "Connectable" in self.adapter:
+            self._change({"Connectable": on})
+        if name == "Discoverable" or not on:
+            self._change({"Discoverable": on})
+        self.shown_publicly += [data for data in self.kernel.values() if data and on]
+
+    def end_discoverable(self) -> None:
+        """DiscoverableTimeout is over: the kernel, which ends that, leaves the adapter connectable."""
+        self._change({"Discoverable": False})
 
     def unplug(self) -> None:
         """Take the adapter away."""
@@ -161,6 +187,8 @@ class FakeBluez:
 
     def report(self, address: str, rssi: int, data: Mapping[str, bytes], **more: Variant) -> None:
         """Receive a report: a new device is an object that appears, a known one a change of its properties."""
+        if self.wedged:
+            return
         path = f"{PATH}/dev_{address.replace(':', '_')}"
         changed = {
             "RSSI": Variant("n", rssi),
@@ -192,9 +220,9 @@ class FakeBluez:
         self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, gone])
 
     def _change(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            self.adapter[name] = ("b", value)
-        changed = {name: Variant("b", value) for name, value in values.items()}
+        shown = {name: ("s" if isinstance(value, str) else "b", value) for name, value in values.items()}
+        self.adapter.update(shown)
+        changed = {name: Variant(*pair) for name, pair in shown.items()}
         self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
 
     def _instances(self) -> None:
@@ -256,6 +284,8 @@ class FakeBluez:
 
     def _get_all(self, message: Message) -> Message | bool:
         found = self._interfaces().get(message.body[0])
+        if error := self.refuse.get(f"GetAll {message.body[0].rpartition('.')[2]}"):
+            return Message.new_error(message, error, "refused")
         if found is None:
             return Message.new_error(message, f"{_DBUS}.Error.InvalidArgs", f"No such interface '{message.body[0]}'")
         answer = Message.new_method_return(message, "a{sv}", [found])
@@ -266,11 +296,24 @@ class FakeBluez:
             return True
         return answer
 
-    def _set(self, message: Message) -> Message:
-        """Set Powered, the one property that a client sets; a kernel that is busy is no more when it is off."""
-        on = bool(message.body[2].value)
-        if error := self.refuse.get("Set"):
+    def _set(self, message: Message) -> Message | bool:
+        """Set Powered, or one of those that `make` knows."""
+        name, on = str(message.body[1]), bool(message.body[2].value)
+        error = "org.bluez.Error.Busy" if self._switching else self.refuse.get("Set")
+        if error := error or (None if on else self.refuse.get(f"{name} off")):
             return Message.new_error(message, error, "refused")
+        if name != "Powered":
+            self.make(name, on=on)
+            return Message.new_method_return(message)
+        if not self.switch_s:
+            return self._switched(message)
+        self._switching = True
+        asyncio.get_running_loop().call_later(self.switch_s, lambda: self.bus.send(self._switched(message)))
+        return True
+
+    def _switched(self, message: Message) -> Message:
+        """Powered is set; a kernel that is busy is no more when it is off."""
+        on, self._switching = bool(message.body[2].value), False
         self.switched.append(on)
         self.busy = False
         self.switch(on=on)
@@ -303,7 +346,8 @@ class FakeBluez:
 
     def _do_now(self, member: str, sender: str, body: list[Any]) -> str:
         if member == "UnregisterMonitor" and self.monitors_offered:
-            return "" if self.monitors.pop((sender, body[0]), None) else "org.bluez.Error.DoesNotExist"
+            known = self.monitors.pop((sender, body[0]), None) is not None
+            return "" if known else "org.bluez.Error.DoesNotExist"
         if member == "SetDiscoveryFilter":
             self.filters[sender] = {name: value.value for name, value in body[0].items()}
             return ""
@@ -320,6 +364,8 @@ class FakeBluez:
             if sender not in self.discovering:
                 return "org.bluez.Error.Failed"
             self.discovering.discard(sender)
+            if self.wedged:
+                return "org.bluez.Error.InProgress"
             self._change({"Discovering": bool(self.discovering)})
             return ""
         return f"{_DBUS}.Error.UnknownMethod"
@@ -333,9 +379,14 @@ class FakeBluez:
         self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
         self.kernel = {(sender, path): data}
         self.aired += [data] if data else []
+        self.shown_publicly += [data] if data and self.connectable else []
         self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()
+        if data and self.power_cycle_when_registering:
+            self.power_cycle_when_registering = False
+            await self.power(on=False)
+            await self.power(on=True)
         return ""
 
     def _ask_for_responses(self) -> None:
@@ -344,6 +395,8 @@ class FakeBluez:
             self.asked.setdefault(max(self.asked, default=0), set()).update(filter(None, self.kernel.values()))
 
     async def _register_monitor(self, sender: str, root: str) -> str:
+        if (sender, root) in self.monitors:
+            return "org.bluez.Error.AlreadyExists"
         objects = await self._ask(sender, root, _MANAGER, "GetManagedObjects", "", [])
         found = [
             interfaces["org.bluez.AdvertisementMonitor1"]["Patterns"].value

@@ -29,24 +29,29 @@ class Bed:
 
     def __init__(self, bluez: FakeBluez, *settings: str, keep: Callable[[DailyKey], None], **more: Any) -> None:
         self.bluez = bluez
+        self._task: asyncio.Task[None] | None = None
         self.clock = FixedClock(NOW)
         self.boot = 100.0
         self.heard: list[Advertisement] = []
         self.broadcast = Broadcast("gaen", 0, clock=self.clock, boottime=lambda: self.boot, keep=keep)
         config = load(None, settings).config
-        self.radio = Radio(
-            config,
-            self.broadcast,
-            self.heard.append,
-            clock=self.clock,
-            main_conf=Path("/nonexistent"),
-            random=Random(1),
-            **more,
-        )
+        more.setdefault("main_conf", Path("/nonexistent"))
+        self.radio = Radio(config, self.broadcast, self.heard.append, clock=self.clock, random=Random(1), **more)
 
     def on_air(self) -> bool:
         """Whether it advertises and scans."""
         return self.radio.state.advertising and self.radio.state.scanning
+
+    def begin(self) -> None:
+        """Let it run."""
+        self._task = asyncio.create_task(self.radio.run())
+
+    async def end(self) -> None:
+        """Cancel it, as at the end of the daemon. Harmless again."""
+        assert self._task is not None
+        assert self._task.cancelled() or not self._task.done(), "it ended by itself"
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     def has_registered(self, times: int) -> bool:
         """Whether so many registrations worked."""
@@ -84,13 +89,11 @@ async def a_bed(
         await bluez.start()
     more.setdefault("keep", lambda _: None)
     bed = Bed(bluez, *settings, **more)
-    task = asyncio.create_task(bed.radio.run())
+    bed.begin()
     try:
         yield bed
-        assert not task.done()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await bed.end()
         if bluez._bus is not None:
             await until(bed.off_air)
             await bluez.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bzd.errors import RadioError
-from bzd.radio.adapter import Adapter, check, privacy_setting
+from bzd.radio.adapter import Adapter, check, privacy_setting, setting
 
 
 def test_a_plain_adapter_is_fit() -> None:
@@ -50,6 +50,12 @@ def test_a_block_by_rfkill_is_known() -> None:
         ("[General]\nPrivacy=off\nPrivacy=network\n", "network"),
         ("[LE]\nPrivacy = device\n", "off"),
         ("no section\n", "off"),
+        ("[General]\nName = x\n  Privacy = device\n", "device"),
+        ("\t[General]\r\n\tPrivacy\t=\tdevice\t\r\n", "device"),
+        ("[General]\nName = x\n  # Privacy = device\n", "off"),
+        ("[General]\nPrivacy = device\n[LE]\n[General]\nName = x\n", "device"),
+        ("[General]\nnonsense\nPrivacy = device\n", "device"),
+        ("[General]\nName = x\n  [LE]\n  Privacy = device\n", "off"),
         ("", "off"),
     ],
 )
@@ -58,6 +64,20 @@ def test_privacy_setting(tmp_path: Path, text: str, setting: str) -> None:
     path = tmp_path / "main.conf"
     path.write_text(text, encoding="utf-8")
     assert privacy_setting(path) == setting
+
+
+def test_a_configuration_that_may_not_be_read_is_no_permission(tmp_path: Path) -> None:
+    """What cannot be known is refused, with the file's name and a way to open it."""
+    with pytest.raises(RadioError, match=str(tmp_path)) as refused:
+        privacy_setting(tmp_path)  # a folder, which nobody may read as a file, not even root
+    assert "chmod" in refused.value.hint
+
+
+def test_any_setting_can_be_had(tmp_path: Path) -> None:
+    """By its name, to the letter, in the section that bluetoothd reads it from."""
+    path = tmp_path / "main.conf"
+    path.write_text("[LE]\nTemporaryTimeout=1\n[General]\n TemporaryTimeout = 0\n", encoding="utf-8")
+    assert (setting("TemporaryTimeout", path), setting("temporarytimeout", path)) == ("0", "")
 
 
 def test_without_a_configuration_privacy_is_off(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_refused_for_ever_is_silence_and_scanning(system_bus: SystemBus, caplog:
             bed.radio.rotate()
             await until(lambda: bed.radio.state.refusals >= 3 and bed.radio.state.scanning)
             assert not bed.bluez.adverts
-            assert "advertise" in bed.radio.state.troubles
+            assert "`sudo bzd doctor`" in bed.radio.state.troubles["advertise"]
             told = [record for record in caplog.records if "silent" in record.getMessage()]
             assert len(told) == 1
             bed.bluez.report("3A:00:00:00:00:01", -50, {UUID: bytes(20)})
@@ -205,6 +205,7 @@ def test_a_key_that_cannot_be_kept_keeps_the_badge_silent(system_bus: SystemBus)
     async def scenario() -> None:
         async with a_bed(keep=keep) as bed:
             await until(lambda: "disk is full" in bed.radio.state.troubles.get("advertise", ""))
+            assert DiskFullError.hint in bed.radio.state.troubles["advertise"]
             await until(lambda: bed.radio.state.scanning)
             assert not bed.bluez.aired
             full[0] = False
@@ -268,6 +269,7 @@ def test_another_programs_advertisement_is_noticed(system_bus: SystemBus) -> Non
             await bed.up()
             bed.bluez.other_advertises(1)
             await until(lambda: "another program" in bed.radio.state.troubles.get("slot", ""))
+            assert "public address; end it" in bed.radio.state.troubles["slot"]
             assert bed.radio.state.active_instances == 2
             ((client, path),) = bed.bluez.adverts
             await bed.bluez.tell(client, path, "org.freedesktop.DBus.Properties", "Set", tx_power=4)

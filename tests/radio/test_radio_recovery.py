@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,27 @@ def test_a_power_cycle_in_an_instant_renews_everything(system_bus: SystemBus) ->
     run(scenario)
 
 
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_power_cycle_while_an_id_is_registered_renews_it(
+    system_bus: SystemBus,
+    legacy: bool,  # noqa: FBT001  parametrized
+) -> None:
+    """Off and on before BlueZ has answered: what it then holds was revived, and does not stay on air."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed(FakeBluez(legacy=legacy)) as bed:
+            await until(partial(bed.has_rotated, 1))
+            bed.bluez.power_cycle_when_registering = True
+            bed.radio.rotate()
+            await until(partial(bed.has_rotated, 3))
+            assert list(bed.bluez.kernel.values()) == bed.bluez.aired[-1:]
+            assert bed.bluez.aired.count(bed.bluez.aired[-1]) == 1
+            assert not bed.bluez.linked
+
+    run(scenario)
+
+
 def test_an_adapter_that_is_unplugged_and_comes_back(system_bus: SystemBus) -> None:
     """It is missed, named, and used again."""
     assert system_bus.socket.exists()
@@ -211,10 +233,56 @@ def test_a_discoverable_adapter_is_left_at_once(system_bus: SystemBus) -> None:
         async with a_bed() as bed:
             await bed.up()
             bed.bluez.set_adapter(Discoverable=True)
-            await until(bed.off_air)
-            assert "discoverable" in bed.radio.state.troubles["radio"]
+            await until(lambda: bed.off_air() and "discoverable" in bed.radio.state.troubles.get("radio", ""))
             bed.bluez.set_adapter(Discoverable=False)
             await bed.up()
+            assert len(set(bed.bluez.aired)) == 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("unfit", "fit", "trouble"),
+    [
+        ({"PowerState": "off-blocked"}, {"PowerState": "on"}, "rfkill"),
+        ({"Discoverable": True}, {"Discoverable": False}, "discoverable"),
+        ({"Connectable": True}, {"Connectable": False}, "connectable"),
+    ],
+)
+def test_an_adapter_that_became_fit_is_used_before_the_next_try_is_due(
+    system_bus: SystemBus,
+    monkeypatch: pytest.MonkeyPatch,
+    unfit: dict[str, Any],
+    fit: dict[str, Any],
+    trouble: str,
+) -> None:
+    """BlueZ tells Powered before PowerState, so each property that mended the trouble is reason enough by itself."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.radio.recovery.FIRST_RETRY_S", 60.0)
+
+    async def scenario() -> None:
+        async with a_bed() as bed:
+            await bed.up()
+            bed.bluez.set_adapter(**unfit)
+            await until(lambda: trouble in bed.radio.state.troubles.get("radio", ""))
+            await until(bed.off_air)
+            bed.bluez.set_adapter(**fit)
+            await bed.up()
+
+    run(scenario)
+
+
+def test_an_advertisement_that_bluez_gave_up_is_replaced(system_bus: SystemBus) -> None:
+    """BlueZ says so with Release; it may revive the ID, so another one takes its place."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed() as bed:
+            await bed.up()
+            ((client, path),) = bed.bluez.adverts
+            await bed.bluez.tell(client, path, "org.bluez.LEAdvertisement1", "Release")
+            await until(partial(bed.has_rotated, 2))
+            assert (client, path) not in bed.bluez.adverts
             assert len(set(bed.bluez.aired)) == 2
 
     run(scenario)

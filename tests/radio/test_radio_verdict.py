@@ -46,6 +46,22 @@ def test_a_leaky_radio_scans_passively_or_not_at_all(system_bus: SystemBus) -> N
     run(scenario)
 
 
+def test_a_monitor_that_is_refused_does_not_make_a_leaky_mode_fit(system_bus: SystemBus) -> None:
+    """Auto falls back from full to active only where active is fit."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        bluez.refuse["RegisterMonitor"] = "org.bluez.Error.Failed"
+        async with a_bed(bluez, judge=Judge({"active": Outcome.LEAKY})) as bed:
+            await until(lambda: "no advertisement monitor" in bed.radio.state.troubles.get("scan", ""))
+            await asyncio.sleep(0.2)
+            assert "StartDiscovery" not in bluez.log
+            assert bed.radio.state.advertising
+
+    run(scenario)
+
+
 def test_a_mode_that_cannot_rotate_is_left_out(system_bus: SystemBus) -> None:
     """Auto takes the next best; where every mode is bad there is no scan, and it is told why."""
     assert system_bus.socket.exists()

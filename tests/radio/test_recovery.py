@@ -81,6 +81,38 @@ def test_a_trouble_is_told_again_after_a_while(caplog: pytest.LogCaptureFixture)
     assert len(caplog.records) == 4
 
 
+def test_a_trouble_that_comes_back_soon_and_stays_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Ten minutes after it was last told, even if nobody reports it again; so is its end, and then nothing more."""
+    troubles = Troubles(logging.getLogger("test"))
+    with caplog.at_level(logging.INFO):
+        troubles.report("radio", "adapter hci0 is off", 0.0)
+        troubles.clear("radio", 10.0, "adapter hci0 is ready")
+        troubles.report("radio", "adapter hci0 is off", 70.0)
+        told = len(caplog.records)
+        for second in range(70, 599):
+            troubles.remind(float(second))
+        assert len(caplog.records) == told == 2
+        for second in range(601, 10_000, 5):
+            troubles.remind(float(second))
+            troubles.report("radio", "adapter hci0 is off", second + 1.0)
+        troubles.clear("radio", 604_870.0, "adapter hci0 is ready")
+    assert [record.getMessage() for record in caplog.records[2:]] == [
+        "adapter hci0 is off",
+        "adapter hci0 is ready again after 604800 s",
+    ]
+
+
+def test_a_cause_that_changes_to_and_fro_leaves_the_present_one_last(caplog: pytest.LogCaptureFixture) -> None:
+    """The log's last word of an area is what is wrong now, once it lasts."""
+    troubles = Troubles(logging.getLogger("test"))
+    with caplog.at_level(logging.INFO):
+        for second, text in enumerate(["one", "other", "one", "other", "one"]):
+            troubles.report("scan", text, float(second))
+        assert [record.getMessage() for record in caplog.records] == ["one", "other"]
+        troubles.remind(700.0)
+    assert [record.getMessage() for record in caplog.records] == ["one", "other", "one"]
+
+
 def test_another_cause_in_the_same_area_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """The end names how long all of it lasted."""
     troubles = Troubles(logging.getLogger("test"))

@@ -16,7 +16,7 @@ from bzd.radio.reset import SILENT_MAX_S, SILENT_S, STUCK_MAX_S, STUCK_S, Reset
 
 from .conftest import SystemBus, run, until
 from .fake_bluez import PATH, FakeBluez
-from .radio_bed import UUID, a_bed
+from .radio_bed import UUID, Bed, a_bed
 
 
 def _reset() -> Reset:
@@ -150,6 +150,36 @@ def test_an_adapter_that_would_not_come_on_is_turned_on_later(system_bus: System
             bed.bluez.refuse.clear()
             await until(bed.on_air, 8)
             assert bed.bluez.switched == [False, True]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("switch_s", "before", "after"), [(0.3, [], [False, True]), (1.2, [False], [False, True]), (1.2, [], [False])]
+)
+def test_who_ends_it_while_it_is_off_finds_the_adapter_on(
+    system_bus: SystemBus, switch_s: float, before: list[bool], after: list[bool]
+) -> None:
+    """Within 2 s, as the service asks; it stays off only if it takes more than a second to go off."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        await bluez.start()
+        bed = Bed(bluez, keep=lambda _: None)
+        task = asyncio.create_task(bed.radio.run())
+        await bed.up()
+        await bluez.stop()
+        await until(lambda: "radio" in bed.radio.state.troubles)
+        bluez.busy, bluez.switch_s = True, switch_s
+        await bluez.start()
+        await until(lambda: bluez._switching and bluez.switched == before)
+        began = asyncio.get_running_loop().time()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert asyncio.get_running_loop().time() - began < 1.5
+        await until(lambda: bluez.switched == after)
+        await bluez.stop()
 
     run(scenario)
 

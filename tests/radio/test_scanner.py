@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from dbus_fast import Variant
 
 from bzd.clock import FixedClock
-from bzd.errors import RadioError
+from bzd.errors import BusError, RadioError
 from bzd.model import Advertisement
 from bzd.protocols import ad, recognise
 from bzd.radio.bus import Bus
-from bzd.radio.scanner import PATTERNS_MAX, Scanner, patterns, services
+from bzd.radio.scanner import PATTERNS_MAX, Scanner, forget_sessions, patterns, services
 
 from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
@@ -72,6 +73,29 @@ def test_full_mode_registers_the_monitor_first_and_filters(system_bus: SystemBus
         assert kind == ad.MANUFACTURER_DATA
         assert pattern.startswith(b"\xff\xff")
         assert scanner.running
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("modalias", "named"), [("d0557", False), ("d0556", True), ("d0558", True)])
+def test_no_service_is_named_to_a_bluetoothd_that_dies_of_it(
+    system_bus: SystemBus,
+    modalias: str,
+    named: bool,  # noqa: FBT001  parametrized
+) -> None:
+    """bluez#2282: 5.87 crashes at the first advertisement; RSSI and DuplicateData are asked for all the same."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez, heard = FakeBluez(), list[Advertisement]()
+        bluez.adapter["Modalias"] = ("s", f"usb:v1D6Bp0246{modalias}")
+        scanner, bus = await _listening(bluez, "full", heard)
+        (wanted,) = bluez.filters.values()
+        assert ("UUIDs" in wanted) == named
+        assert (wanted["RSSI"], wanted["DuplicateData"]) == (-127, True)
+        bluez.report(_ADDRESS, -60, {_UUID: bytes(20)})
+        await until(lambda: heard)
         await _end(scanner, bus, bluez)
 
     run(scenario)
@@ -166,6 +190,112 @@ def test_passive_mode_hears_changes_of_rssi_alone(system_bus: SystemBus) -> None
         bluez.change_device(_ADDRESS, {"RSSI": Variant("n", -70)}, [])
         await until(lambda: len(heard) == 2)
         assert [report.rssi for report in heard] == [-60, -70]
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
+def test_passive_mode_takes_no_other_change_for_a_report(system_bus: SystemBus) -> None:
+    """A name, a connection: bleak calls back with the payload and RSSI of before. An RSSI that is back is a report."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez, heard = FakeBluez(), list[Advertisement]()
+        scanner, bus = await _listening(bluez, "passive", heard)
+        bluez.report(_ADDRESS, -60, {_UUID: bytes(20)})
+        for number in range(5):
+            bluez.change_device(_ADDRESS, {"Connected": Variant("b", number % 2 == 0)}, [])
+            bluez.change_device(_ADDRESS, {"Name": Variant("s", f"name {number}")}, [])
+        bluez.change_device(_ADDRESS, {"ServiceData": Variant("a{sv}", {_UUID: Variant("ay", b"\x01" * 20)})}, [])
+        bluez.change_device(_ADDRESS, {}, ["RSSI"])
+        bluez.change_device(_ADDRESS, {"RSSI": Variant("n", -60)}, [])
+        await until(lambda: len(heard) == 3)
+        assert [(report.rssi, report.data[-1]) for report in heard] == [(-60, 0), (-60, 1), (-60, 1)]
+        assert (scanner.counts.phantom, scanner.counts.cached, scanner.counts.reports) == (1, 10, 3)
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("mode", ["full", "active", "passive"])
+@pytest.mark.parametrize("connection", ["the same", "another"])
+def test_what_was_received_before_a_scan_is_no_report_of_it(system_bus: SystemBus, mode: str, connection: str) -> None:
+    """Bleak and BlueZ keep devices over a stop: a change without a payload says nothing new; a report does at once."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez, heard = FakeBluez(), list[Advertisement]()
+        scanner, bus = await _listening(bluez, mode, heard)
+        bluez.report(_ADDRESS, -60, {_UUID: bytes(20)})
+        await until(lambda: len(heard) == 1)
+        await scanner.stop()
+        if connection == "another":
+            forget_sessions()
+        await scanner.start(mode)
+        bluez.change_device(_ADDRESS, {"Connected": Variant("b", True)}, [])
+        bluez.report(_ADDRESS, -61, {_UUID: bytes(20)})
+        await until(lambda: len(heard) == 2)
+        assert [report.rssi for report in heard] == [-60, -61]
+        assert heard[0].data == heard[1].data
+        assert (scanner.counts.cached, scanner.counts.malformed) == (1, 0)
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
+def test_a_device_that_changed_between_two_scans_is_told_from_before(system_bus: SystemBus) -> None:
+    """Another program's scan heard it meanwhile: that payload is not a report of ours, and the RSSI was forgotten."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez, heard = FakeBluez(), list[Advertisement]()
+        scanner, bus = await _listening(bluez, "passive", heard)
+        bluez.report(_ADDRESS, -60, {_UUID: bytes(20)})
+        await until(lambda: len(heard) == 1)
+        await scanner.stop()
+        bluez.report(_ADDRESS, -50, {_UUID: b"\x01" * 20})
+        bluez.change_device(_ADDRESS, {}, ["RSSI"])
+        await asyncio.sleep(0.1)
+        await scanner.start("passive")
+        bluez.change_device(_ADDRESS, {"RSSI": Variant("n", -60)}, [])
+        await until(lambda: len(heard) == 2)
+        assert (heard[1].rssi, heard[1].data[-1]) == (-60, 1)
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("cause", ["NoReply", "UnknownObject"])
+def test_no_answer_is_no_answer(system_bus: SystemBus, cause: str) -> None:
+    """Whether there are monitors is known only from an answer: that there is no such interface."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        scanner, bus = await _listening(bluez, "active", [])
+        bluez.refuse["GetAll AdvertisementMonitorManager1"] = f"org.freedesktop.DBus.Error.{cause}"
+        with pytest.raises(BusError, match=cause):
+            await scanner.best_mode()
+        for absent in ("UnknownInterface", "UnknownMethod", "InvalidArgs"):
+            bluez.refuse["GetAll AdvertisementMonitorManager1"] = f"org.freedesktop.DBus.Error.{absent}"
+            assert await scanner.best_mode() == "active"
+        await _end(scanner, bus, bluez)
+
+    run(scenario)
+
+
+def test_a_monitor_whose_answer_was_lost_is_registered_anew(system_bus: SystemBus) -> None:
+    """Bluetoothd says AlreadyExists, of one that it may have found empty."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        scanner, bus = await _listening(bluez, "full", [])
+        ((owner, _),) = bluez.monitors.items()
+        bluez.monitors[owner] = []
+        scanner.abandon()
+        await scanner.start("full")
+        assert [len(patterns) for patterns in bluez.monitors.values()] == [1]
         await _end(scanner, bus, bluez)
 
     run(scenario)

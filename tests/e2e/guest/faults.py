@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bzd.radio.recovery import PATIENT_AFTER_S, SLOW_RETRY_S
 from tests.e2e.guest import bluez
+from tests.e2e.guest.badge import within
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.mgmt import Management
 
@@ -20,6 +21,7 @@ _FOR_EVER_S = PATIENT_AFTER_S + SLOW_RETRY_S / 2
 """Long enough for the radio to become patient with what seems to last for ever."""
 _LEGACY_ADVERTISE, _EXTENDED_ADVERTISE = 0x200A, 0x2039
 _LEGACY_SCAN, _EXTENDED_SCAN = 0x200C, 0x2042
+_GONE, _SILENT = "bluetoothd is not running", "silent, since advertising fails"
 _RFKILL = Path("/sys/class/rfkill")
 
 
@@ -30,11 +32,17 @@ class Fault(NamedTuple):
         name: in words.
         happen: makes it and ends it.
         back_s: seconds after its end within which the radio must be whole again.
+        area: of the trouble that the radio must have while it lasts, see `RadioState.troubles`; empty if none for sure.
+        said: part of the words that are told of it; empty if they are of no matter.
+        hears: whether the radio must hear others while it lasts.
     """
 
     name: str
     happen: Callable[[Bed], Awaitable[None]]
     back_s: float = 5.0
+    area: str = ""
+    said: str = ""
+    hears: bool = False
 
 
 async def _restart(_: Bed) -> None:
@@ -73,14 +81,20 @@ async def _unplug(bed: Bed) -> None:
     await bluez.powered("hci0")
 
 
-async def _rfkill(_: Bed) -> None:
+async def _rfkill(bed: Bed) -> None:
     [switch] = [each for each in _RFKILL.iterdir() if (each / "name").read_text().strip() == "hci0"]
     (switch / "soft").write_text("1")
     await asyncio.sleep(_DOWN_S)
     (switch / "soft").write_text("0")
-    # bluetoothd leaves an adapter off that rfkill turned off; its user turns it on again.
+    alone_s = await within(_DOWN_S, _on)
+    came = "no" if alone_s is None else f"after {alone_s} s"
+    bed.table("An adapter that rfkill does not block any more", ("comes on by itself",), [(came,)])
     await bluez.set_powered("hci0", on=True)
     await bluez.powered("hci0")
+
+
+async def _on() -> bool:
+    return await bluez.adapter_property("hci0", "Powered") == "true"
 
 
 async def _other_discovery(_: Bed) -> None:
@@ -120,20 +134,29 @@ async def _dbus(_: Bed) -> None:
 
 FAULTS = (
     Fault("bluetoothd restarted", _restart),
-    Fault("bluetoothd stopped for a while", _stopped(_DOWN_S)),
-    Fault("bluetoothd stopped for a minute", _stopped(_MINUTE_S)),
-    Fault("bluetoothd killed", _kill),
-    Fault("adapter switched off and on", _power),
-    Fault("adapter unplugged and back", _unplug),
-    Fault("radio blocked by rfkill", _rfkill),
-    Fault("another program's discovery", _other_discovery),
-    Fault("StartDiscovery answered InProgress", _in_progress),
-    Fault("advertising refused for a while", _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE)),
-    Fault("scanning refused for a while", _refused(_LEGACY_SCAN, _EXTENDED_SCAN)),
+    Fault("bluetoothd stopped for a while", _stopped(_DOWN_S), area="radio", said=_GONE),
+    Fault("bluetoothd stopped for a minute", _stopped(_MINUTE_S), area="radio", said=_GONE),
+    Fault("bluetoothd killed", _kill, area="radio", said=_GONE),
+    Fault("adapter switched off and on", _power, area="radio", said="adapter hci0 is off"),
+    Fault("adapter unplugged and back", _unplug, area="radio", said="there is no adapter hci0"),
+    Fault("radio blocked by rfkill", _rfkill, area="radio", said="adapter hci0 is"),
+    Fault("another program's discovery", _other_discovery, hears=True),
+    Fault("StartDiscovery answered InProgress", _in_progress, area="scan", said="InProgress"),
+    Fault(
+        "advertising refused for a while",
+        _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE),
+        area="advertise",
+        said=_SILENT,
+        hears=True,
+    ),
+    Fault("scanning refused for a while", _refused(_LEGACY_SCAN, _EXTENDED_SCAN), area="scan"),
     Fault(
         "advertising refused as if for ever",
         _refused(_LEGACY_ADVERTISE, _EXTENDED_ADVERTISE, _FOR_EVER_S),
         SLOW_RETRY_S,
+        area="advertise",
+        said=_SILENT,
+        hears=True,
     ),
     Fault("dbus-daemon restarted", _dbus),
 )

@@ -23,8 +23,8 @@ from pathlib import Path
 from bzd.clock import Clock, SystemClock
 from bzd.config import Config, load
 from bzd.daemon import runtime, service
-from bzd.daemon.badge import LiveRadio
 from bzd.daemon.notify import Notifier
+from bzd.daemon.surroundings import LiveRadio
 from bzd.model import Advertisement
 from bzd.radio import radio
 from bzd.radio.broadcast import Broadcast

@@ -23,7 +23,7 @@ async def now(bed: Bed, controller: int = 0) -> list[bytes]:
 
 
 async def check_once(bed: Bed, name: str, controller: int = 0, *, revived: bool = False) -> list[bytes]:
-    """Check that no interval of a key was advertised twice; returns the IDs that were on air.
+    """Check that no interval of a key was advertised twice, and no address used for two; returns the IDs on air.
 
     An interval stands for one ID, and each registration takes an address of its own; so what was advertised twice was
     on air as two payloads, or from two addresses.
@@ -38,6 +38,9 @@ async def check_once(bed: Bed, name: str, controller: int = 0, *, revived: bool 
     shown = _ids(caught)
     again = len(shown) - len(set(shown)) + (0 if revived else len(caught.followed()))
     bed.check(f"{name} advertises no interval twice", bool(shown) and not again, f"{len(shown)} IDs, {again} again")
+    bed.check(f"{name}: no address outlives its ID", not caught.linked(), caught.linked() or len(caught.payloads))
+    types = ", ".join(sorted(caught.types))
+    bed.check(f"{name}: the public address is never on air", caught.types == {"random"}, types)
     return shown
 
 

@@ -27,6 +27,9 @@ _Callback = Callable[[BLEDevice, AdvertisementData], None]
 _Pattern = tuple[int, AdvertisementDataType, bytes]
 _FLAGS = AdvertisementDataType.FLAGS
 _USUAL_FLAGS = (0x02, 0x04, 0x06, 0x1A)
+_BADGE_FLAGS = 0x04
+"""What the kernel puts into a badge's advertisement on an adapter without BR/EDR: not discoverable, so that BlueZ 5.82
+shows it to nobody whose discovery has no filter."""
 _NOTHING = OrPattern(0, _FLAGS, b"\x77")
 _WITH_PAYLOADS = BlueZDiscoveryFilters(RSSI=-127, DuplicateData=True)
 _PAYLOAD = 20
@@ -42,7 +45,7 @@ def proximity_data(payload: bytes, flags: int = 0x1A) -> bytes:
 
 def crowd_data() -> str:
     """For the radio's `crowd`: data of as many badges as there are numbers to put in, each with an ID of its own."""
-    head = proximity_data(bytes(_PAYLOAD)).hex()[: -2 * _PAYLOAD]
+    head = proximity_data(bytes(_PAYLOAD), _BADGE_FLAGS).hex()[: -2 * _PAYLOAD]
     return f"{head}{{:04x}}{os.urandom(_PAYLOAD - 2).hex()}"
 
 

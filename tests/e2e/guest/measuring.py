@@ -19,7 +19,8 @@ INTERVAL_S = 0.25
 JITTER_DB = 3
 """So much do the RSSI of a badge that lies still differ at least; Linux's threshold of 8 dB swallows it."""
 _SETTLE_S = 3.0
-"""Seconds of silence before and after, so that every report that was on its way has arrived when it is counted."""
+"""Seconds of silence before and after, so that every report that was on its way has arrived when it is counted; and of
+badges that are new, before it is counted how often one that is known is reported."""
 _KEPT = 0.95
 """Part of what was heard that must arrive in the full mode. bluetoothd signals a device once per turn of its main
 loop: on a machine that stands still for longer than the interval, two reports of a device become one."""
@@ -60,7 +61,7 @@ class Row(NamedTuple):
         heard: reports that came while the controller scanned.
         delivered: of these, handed to the host, and not held back by the filter of duplicates.
         callbacks: reports that reached the program.
-        seconds: how long the badges were there.
+        per_minute: of these, for each badge and minute, once every badge was known: the first report of each is extra.
         settings: how the kernel made the controller scan.
         usage: processor time.
         holding: memory and files of the program at the end.
@@ -71,7 +72,7 @@ class Row(NamedTuple):
     heard: int
     delivered: int
     callbacks: int
-    seconds: float
+    per_minute: float
     settings: str
     usage: Usage
     holding: Holding
@@ -79,9 +80,8 @@ class Row(NamedTuple):
     def cells(self) -> tuple[object, ...]:
         """As the table shows it."""
         share = self.callbacks / self.heard if self.heard else 0.0
-        per_minute = self.callbacks / self.badges / self.seconds * 60
         busy = [self.usage.percent(name) for name in ("program", "bluetoothd", "dbus-daemon")]
-        counted = (self.heard, self.delivered, self.callbacks, f"{share:.1%}", f"{per_minute:.1f}")
+        counted = (self.heard, self.delivered, self.callbacks, f"{share:.1%}", f"{self.per_minute:.1f}")
         held = (self.holding.rss_mb, self.holding.pss_mb)
         return (self.way.name, self.way.duplicates, self.badges, self.settings, *counted, *busy, *held)
 
@@ -93,22 +93,32 @@ def check_full(bed: Bed, row: Row) -> None:
     bed.check(what, passed, f"{row.callbacks} of {row.heard}")
 
 
+def check_heard(bed: Bed, row: Row) -> None:
+    """Check that a mode which is sent few reports heard each badge, and invented nothing."""
+    passed = row.badges <= row.callbacks <= row.heard
+    what = f"{row.way.name} hears each of {row.badges} badges (filter by {row.way.duplicates})"
+    bed.check(what, passed, f"{row.callbacks} of {row.heard}")
+
+
 async def measure(bed: Bed, way: Way, badges: int, listen_s: float) -> Row:
-    """Let so many badges be there for so many seconds, and count."""
+    """Let so many badges be there, and count; for so many seconds once they are known."""
     async with way.listen() as heard:
         await asyncio.sleep(_SETTLE_S)
-        before, callbacks, started, usage = await bed.controller(), heard.callbacks, time.monotonic(), Usage(heard.pid)
+        before, callbacks, usage = await bed.controller(), heard.callbacks, Usage(heard.pid)
         data = crowd_data()
         await bed.radio("crowd", number=badges, data=data, interval=INTERVAL_S, dbm=-70, jitter_db=JITTER_DB)
+        await asyncio.sleep(_SETTLE_S)
+        known, started = heard.callbacks, time.monotonic()
         await asyncio.sleep(listen_s)
+        per_minute = (heard.callbacks - known) / badges / (time.monotonic() - started) * 60
         usage.stop()
         holding = Holding.of(heard.pid)
-        during, seconds = await bed.controller(), time.monotonic() - started
+        during = await bed.controller()
         await bed.radio("clear")
         await asyncio.sleep(_SETTLE_S)
         after, callbacks = await bed.controller(), heard.callbacks - callbacks
     counted = (after["heard"] - before["heard"], after["reports"] - before["reports"])
-    return Row(way, badges, *counted, callbacks, seconds, _settings(during["scan"]), usage, holding)
+    return Row(way, badges, *counted, callbacks, per_minute, _settings(during["scan"]), usage, holding)
 
 
 def _settings(scan: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Self
 from bzd.clock import SystemClock
 from bzd.config import Config
 from bzd.model import Advertisement, DailyKey
+from bzd.protocols import gaen
 from bzd.radio import scanner
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.bus import Bus, Signal
@@ -74,11 +75,11 @@ class OwnRadio:
         keys: the daily keys that it advertised under.
     """
 
-    def __init__(self, adapter: str, mode: str) -> None:
+    def __init__(self, adapter: str, mode: str, protocol: str = gaen.NAME) -> None:
         self.heard: list[Advertisement] = []
         self.keys: list[DailyKey] = []
         clock = SystemClock()
-        broadcast = Broadcast("gaen", _TX_POWER_DBM, clock=clock, boottime=_boottime, keep=self.keys.append)
+        broadcast = Broadcast(protocol, _TX_POWER_DBM, clock=clock, boottime=_boottime, keep=self.keys.append)
         standard = Config()
         config = replace(
             standard,
@@ -112,6 +113,15 @@ class OwnRadio:
         self._radio.rotate()
         await self.until(lambda: self.state.rotations > done and self.state.scanning)
         return self.state.rotation_gap_s or 0.0
+
+    async def pause(self) -> None:
+        """Go off the air."""
+        self._radio.pause()
+        await self.until(lambda: self.state.off_air)
+
+    def resume(self) -> None:
+        """Go on, under another ID."""
+        self._radio.resume()
 
     async def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> float:
         """Wait for a condition; returns the seconds that it took.

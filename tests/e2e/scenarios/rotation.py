@@ -6,9 +6,10 @@ from __future__ import annotations
 from tests.e2e.guest import rotating
 from tests.e2e.guest.bed import Bed
 
-LIMIT_S = 200.0
+LIMIT_S = 360.0
 
 
 async def run(bed: Bed) -> None:
     """Run it."""
     await rotating.prove(bed, rotations=6, hold_s=1.0)
+    await rotating.other_protocol(bed)

@@ -7,7 +7,7 @@ from tests.e2e.guest import rotating
 from tests.e2e.guest.bed import Bed
 
 QUICK = False
-LIMIT_S = 1200.0
+LIMIT_S = 1300.0
 
 
 async def run(bed: Bed) -> None:

@@ -51,6 +51,11 @@ class AdvertisingSet:
         """Whether it is on air."""
         return self.task is not None
 
+    @property
+    def interval_s(self) -> float:
+        """The advertising interval in seconds."""
+        return self.slots * _SLOT_S
+
 
 class Advertiser(ABC):
     """What both kinds of advertiser share: sets, by handle."""
@@ -83,7 +88,7 @@ class Advertiser(ABC):
             return
         address, is_random = self._address(advertising)
         frame = Frame(address, is_random, advertising.kind, advertising.data)
-        interval_ms = advertising.slots * _SLOT_S * 1000
+        interval_ms = advertising.interval_s * 1000
         details = {"kind": frame.kind.name, "interval_ms": interval_ms, "random": is_random, "data": frame.data.hex()}
         self._controller.note("advertising", on=True, address=address_text(address), **details)
         advertising.task = asyncio.get_running_loop().create_task(self._send(advertising))
@@ -99,7 +104,7 @@ class Advertiser(ABC):
             address, is_random = self._address(advertising)
             frame = Frame(address, is_random, advertising.kind, advertising.data, advertising.response)
             self._controller.medium.transmit(self._controller, frame)
-            await asyncio.sleep(advertising.slots * _SLOT_S + random.uniform(0, _DELAY_S))
+            await asyncio.sleep(advertising.interval_s + random.uniform(0, _DELAY_S))
 
 
 class LegacyAdvertiser(Advertiser):

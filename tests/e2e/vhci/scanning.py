@@ -34,6 +34,7 @@ class Scanner:
         filtering: whether the filter of duplicates is on.
         filtered: reports that the filter of duplicates held back, in all.
         heard: frames that arrived while it scanned, in all, scan responses included.
+        starts: how often it began to scan, in all.
         settings: interval and window in ms and the own address type of the last scan, for the journal.
     """
 
@@ -42,6 +43,7 @@ class Scanner:
         self._duplicates = duplicates
         self.filtered = 0
         self.heard = 0
+        self.starts = 0
         self.reset()
 
     def reset(self) -> None:
@@ -109,6 +111,7 @@ class Scanner:
         if on:
             self._controller.own_address(self._own_type)
         self.enabled, self.filtering = bool(on), duplicates != 0
+        self.starts += self.enabled
         self._seen.clear()
         details = {"active": self.active, "filter": self.filtering, **self.settings} if on else {}
         self._controller.note("scan", on=self.enabled, **details)

@@ -152,7 +152,9 @@ def _stats(controller: Controller) -> dict[str, Any]:
         "scan": scan,
         "heard": scanner.heard,
         "filtered": scanner.filtered,
+        "scan_starts": scanner.starts,
         "reports": controller.reports,
         "advertising": [each.data.hex() for each in sets if each.enabled],
+        "interval_ms": [each.interval_s * 1000 for each in sets if each.enabled],
         "unknown": [f"{opcode:#06x}" for opcode in sorted(controller.unknown)],
     }

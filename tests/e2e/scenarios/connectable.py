@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An adapter that was discoverable stays connectable; the badge mends that, and shows no public address afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.e2e.guest import bluez
+from tests.e2e.guest.badge import doctor, within
+from tests.e2e.guest.bed import Bed
+from tests.e2e.guest.daemon import Daemon
+from tests.e2e.guest.mgmt import Management
+
+QUICK = False
+LIMIT_S = 240.0
+
+_ADAPTER = ("org.bluez", "/org/bluez/hci0", "org.bluez.Adapter1")
+_TIMEOUT_S = 6
+_BACK_S = 20.0
+_CAUGHT_FRAMES = 3
+"""Frames under the public address, before the badge has left the air: one as a rule, 100 to 150 ms apart."""
+
+
+async def run(bed: Bed) -> None:
+    """Run it."""
+    await bed.start(1)
+    await bluez.run("busctl", "set-property", *_ADAPTER, "DiscoverableTimeout", "u", str(_TIMEOUT_S))
+    async with Daemon("badge", "hci0") as badge:
+        await asyncio.sleep(1)
+        bed.check("before, everything is sent from random addresses", not await _public(bed))
+        await _for_a_while(bed, badge)
+        await _past_bluetoothd(bed, badge)
+    await _before_the_badge(bed)
+
+
+async def _for_a_while(bed: Bed, badge: Daemon) -> None:
+    """`bluetoothctl discoverable on`, and nobody turns it off."""
+    await _discoverable(on=True)
+    await badge.until(lambda status: not status["radio"]["advertising"], _TIMEOUT_S)
+    caught = await _public(bed)
+    detail = ", ".join(f"{row['count']} in {1000 * (row['last'] - row['first']):.0f} ms" for row in caught)
+    frames = sum(row["count"] for row in caught)
+    bed.check("discoverable, it leaves the air", frames <= _CAUGHT_FRAMES, f"{frames} frames: {detail}")
+
+    async def over() -> bool:
+        return await bluez.adapter_property("hci0", "Discoverable") == "false"
+
+    bed.check("the timeout ends that", await within(2 * _TIMEOUT_S, over) is not None)
+    seconds = await badge.until(lambda status: status["radio"]["advertising"], _BACK_S)
+    await asyncio.sleep(2)
+    later = await _public(bed)
+    bed.check("when that has ended, it is on air again", passed=True, detail=f"{seconds:.1f} s")
+    bed.check("and no frame of that time is public", later == caught, later)
+    bed.check("the kernel has the adapter not connectable", not _connectable())
+
+
+async def _past_bluetoothd(bed: Bed, badge: Daemon) -> None:
+    """`btmgmt connectable on`: seen by the badge where bluetoothd shows it, by doctor as root everywhere."""
+    with Management(0) as management:
+        bed.check("the kernel is told to connect", management.connect(on=True) == 0)
+    _, findings = await doctor()
+    found = findings["address privacy"]
+    bed.check("doctor says that it is connectable", found["verdict"] == "problem", found["text"])
+    bed.check("and how to mend it", "connectable off" in found["remedy"], found["remedy"])
+    if await bluez.adapter_property("hci0", "Connectable") is None:
+        bed.skip("the badge leaves the air", "this bluetoothd does not say that an adapter is connectable")
+    else:
+        await badge.until(lambda status: not status["radio"]["advertising"], _BACK_S)
+        bed.check("the badge leaves the air", passed=True)
+
+
+async def _before_the_badge(bed: Bed) -> None:
+    """Somebody did so before it was started: what bluetoothd does not show is mended."""
+    await bluez.run("systemctl", "restart", "bluetooth")
+    await bluez.powered("hci0")
+    bed.check("bluetoothd leaves no adapter connectable when it starts", not _connectable())
+    with Management(0) as management:
+        management.connect(on=True)
+    if await bluez.adapter_property("hci0", "Connectable") is not None:
+        bed.skip("the badge mends it when it starts", "this bluetoothd shows it, and the badge leaves it to its admin")
+        return
+    before = await _public(bed)
+    async with Daemon("later", "hci0"):
+        await asyncio.sleep(2)
+        bed.check("the badge mends it when it starts", not _connectable())
+    bed.check("no frame of that time is public", await _public(bed) == before)
+
+
+async def _discoverable(*, on: bool) -> None:
+    await bluez.run("busctl", "set-property", *_ADAPTER, "Discoverable", "b", str(on).lower())
+
+
+def _connectable() -> bool:
+    with Management(0) as management:
+        return management.connectable()
+
+
+async def _public(bed: Bed) -> list[dict[str, Any]]:
+    """What was sent under the public address so far."""
+    rows = (await bed.radio("on_air"))["frames"]
+    return [row for row in rows if row["hci"] == 0 and row["address_type"] == "public"]

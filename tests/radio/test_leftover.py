@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An adapter that was discoverable is not left connectable under a badge that goes on air again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from .conftest import SystemBus, run, until
+from .fake_bluez import FakeBluez
+from .radio_bed import a_bed
+
+
+def a_bluez(*, shows: bool) -> FakeBluez:
+    """As BlueZ 5.82, which shows whether an adapter is connectable, or as 5.66, which does not."""
+    bluez = FakeBluez()
+    if shows:
+        bluez.adapter["Connectable"] = ("b", False)
+    return bluez
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_after_discoverable_timeout_nothing_is_public(system_bus: SystemBus, *, shows: bool) -> None:
+    """The kernel leaves the adapter connectable; that is ended before the next rolling ID is registered."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed(a_bluez(shows=shows)) as bed:
+            await bed.up()
+            bed.bluez.make("Discoverable", on=True)
+            await until(lambda: bed.off_air() and "radio" in bed.radio.state.troubles)
+            shown = len(bed.bluez.shown_publicly)
+            bed.bluez.end_discoverable()
+            assert bed.bluez.connectable
+            await until(lambda: bed.on_air() and not bed.bluez.connectable)
+            assert not bed.bluez.adapter["Discoverable"][1]
+            assert len(bed.bluez.shown_publicly) == shown
+
+    run(scenario)
+
+
+def test_what_came_before_the_badge_is_not_believed(system_bus: SystemBus) -> None:
+    """Where bluetoothd does not tell, an adapter may have been left connectable before the badge was started."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = a_bluez(shows=False)
+        bluez.connectable = True
+        async with a_bed(bluez) as bed:
+            await until(lambda: bed.on_air() and not bluez.connectable)
+            assert not bluez.shown_publicly
+
+    run(scenario)
+
+
+def test_connectable_on_purpose_is_refused(system_bus: SystemBus) -> None:
+    """Where bluetoothd tells, and it never was discoverable, somebody wants it so: that is for an admin to end."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = a_bluez(shows=True)
+        bluez.adapter["Connectable"], bluez.connectable = ("b", True), True
+        async with a_bed(bluez) as bed:
+            await until(lambda: "connectable" in bed.radio.state.troubles.get("radio", ""))
+            await asyncio.sleep(0.2)
+            assert bed.off_air()
+            assert bluez.connectable
+            bluez.make("Connectable", on=False)
+            await bed.up()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_while_it_cannot_be_ended_there_is_silence(system_bus: SystemBus, *, shows: bool) -> None:
+    """With the reason, and tries that become rarer; not one frame goes out in between."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed(a_bluez(shows=shows)) as bed:
+            await bed.up()
+            bed.bluez.make("Discoverable", on=True)
+            await until(lambda: bed.off_air() and "radio" in bed.radio.state.troubles)
+            aired = len(bed.bluez.aired)
+            bed.bluez.refuse["Set"] = "org.bluez.Error.Failed"
+            bed.bluez.end_discoverable()
+            await until(lambda: "refused" in bed.radio.state.troubles.get("radio", ""))
+            await asyncio.sleep(0.5)
+            assert len(bed.bluez.aired) == aired
+            assert bed.bluez.connectable
+            bed.bluez.refuse.clear()
+            await until(lambda: bed.on_air() and not bed.bluez.connectable)
+
+    run(scenario)
+
+
+def test_an_adapter_left_discoverable_here_is_taken_back(system_bus: SystemBus) -> None:
+    """The second half of what ends it may fail; that adapter is not taken for one that somebody made discoverable."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = a_bluez(shows=False)
+        bluez.refuse["Discoverable off"] = "org.bluez.Error.Busy"
+        async with a_bed(bluez) as bed:
+            await until(lambda: "refused" in bed.radio.state.troubles.get("radio", ""))
+            assert bluez.adapter["Discoverable"][1]
+            assert not bluez.aired
+            bluez.refuse.clear()
+            await until(lambda: bed.on_air() and not bluez.adapter["Discoverable"][1])
+            assert not bluez.shown_publicly
+
+    run(scenario)
