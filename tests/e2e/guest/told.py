@@ -15,7 +15,7 @@ from bzd.radio.adapter import MAIN_CONF
 from tests.e2e.guest import bluez, wall
 from tests.e2e.guest.badge import BZD, STATE, UNIT, call
 from tests.e2e.guest.bed import Bed
-from tests.e2e.guest.installed import CONFIG, drop_in
+from tests.e2e.guest.installed import drop_in
 
 _STORE = STATE / "store.sqlite"
 _RECIPIENTS = STATE / "recipients"
@@ -126,11 +126,10 @@ async def _disabled(_: Bed) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _failed(_: Bed) -> AsyncIterator[None]:
-    CONFIG.write_text("[scan]\nmodus = 'active'\n")
-    await call("systemctl", "restart", UNIT)
+    await drop_in("failing", "ExecStartPre=/bin/false", "Restart=no")
+    await call("systemctl", "start", UNIT)
     yield
-    CONFIG.unlink()
-    await bluez.run("systemctl", "stop", UNIT)
+    await drop_in("failing")
     await bluez.run("systemctl", "reset-failed", UNIT)
 
 
