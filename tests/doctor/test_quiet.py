@@ -20,7 +20,7 @@ from bzd.radio.verdict import Outcome, Verdict, keep
 from bzd.store import requests
 from tests.radio.conftest import run, until
 from tests.radio.daemon_bed import a_daemon
-from tests.radio.fake_bluez import PATH
+from tests.radio.fake_devices import PATH
 
 
 def test_without_a_badge_there_is_nobody_to_pause(tmp_path: Path) -> None:

@@ -15,17 +15,17 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-PATH = "/org/bluez/hci0"
+from .fake_devices import DEVICE, MANAGER, PATH, PROPERTIES, FakeDevices
+
 ADAPTER, ADVERTISING = "org.bluez.Adapter1", "org.bluez.LEAdvertisingManager1"
-MONITORS, DEVICE = "org.bluez.AdvertisementMonitorManager1", "org.bluez.Device1"
-_PROPERTIES, _MANAGER = "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager"
+MONITORS = "org.bluez.AdvertisementMonitorManager1"
 _DBUS = "org.freedesktop.DBus"
 
 Owned = tuple[str, str]
 """Unique bus name of a client and the path of its object."""
 
 
-class FakeBluez:
+class FakeBluez(FakeDevices):
     """One adapter, hci0.
 
     Attributes:
@@ -43,7 +43,6 @@ class FakeBluez:
             An extended controller gets another one where a discovery begins while nothing is advertised, else keeps it.
         monitors: patterns by owner.
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
-        wedged: whether it takes a discovery for running that the kernel has ended, until the adapter is switched off.
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
         switch_s: how long the adapter takes to go off or on; meanwhile BlueZ answers Busy to whoever switches it.
@@ -57,6 +56,7 @@ class FakeBluez:
     """
 
     def __init__(self, *, monitors_offered: bool = True, legacy: bool = True) -> None:
+        super().__init__()
         self.adapter: dict[str, tuple[str, Any]] = {
             "Address": ("s", "00:11:22:33:44:55"),
             "Powered": ("b", True),
@@ -77,9 +77,8 @@ class FakeBluez:
         self.monitors: dict[Owned, Any] = {}
         self.filters: dict[str, dict[str, Any]] = {}
         self.discovering: set[str] = set()
-        self.devices: dict[str, dict[str, Variant]] = {}
         self.others = 0
-        self.busy = self.wedged = False
+        self.busy = False
         self.aired_while_busy = 0
         self.switched: list[bool] = []
         self.switch_s = 0.0
@@ -90,14 +89,7 @@ class FakeBluez:
         self.powers_up_when_asked = False
         self.power_cycle_when_registering = False
         self._hanging: bool | str = False
-        self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def bus(self) -> MessageBus:
-        """Its connection."""
-        assert self._bus is not None
-        return self._bus
 
     async def start(self) -> None:
         """Take the name org.bluez with nothing registered, as a fresh bluetoothd."""
@@ -168,12 +160,12 @@ class FakeBluez:
         self.present = False
         for owned in (self.adverts, self.kernel, self.monitors, self.filters, self.discovering):
             owned.clear()
-        self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [PATH, [ADAPTER, ADVERTISING, MONITORS]])
+        self._signal("/", MANAGER, "InterfacesRemoved", "oas", [PATH, [ADAPTER, ADVERTISING, MONITORS]])
 
     def plug(self) -> None:
         """Bring it back."""
         self.present = True
-        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [PATH, self._interfaces()])
+        self._signal("/", MANAGER, "InterfacesAdded", "oa{sa{sv}}", [PATH, self._interfaces()])
 
     def end_discovery(self) -> None:
         """Let every discovery end, as BlueZ does when the kernel says so, and tell only by the property."""
@@ -185,61 +177,15 @@ class FakeBluez:
         self.others = number
         self._instances()
 
-    def report(self, address: str, rssi: int, data: Mapping[str, bytes], **more: Variant) -> None:
-        """Receive a report: a new device is an object that appears, a known one a change of its properties."""
-        if self.wedged:
-            return
-        path = f"{PATH}/dev_{address.replace(':', '_')}"
-        changed = {
-            "RSSI": Variant("n", rssi),
-            "ServiceData": Variant("a{sv}", {uuid: Variant("ay", raw) for uuid, raw in data.items()}),
-            **more,
-        }
-        if path in self.devices:
-            self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, []])
-            return
-        self.devices[path] = {
-            "Address": Variant("s", address),
-            "AddressType": Variant("s", "random"),
-            "Alias": Variant("s", address.replace(":", "-")),
-            "Adapter": Variant("o", PATH),
-            "UUIDs": Variant("as", list(data)),
-            **changed,
-        }
-        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, {DEVICE: self.devices[path]}])
-
-    def forget_devices(self) -> None:
-        """Forget all devices, as bluetoothd forgets strangers some time after their last report."""
-        for path in self.devices:
-            self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [path, [DEVICE]])
-        self.devices.clear()
-
-    def change_device(self, address: str, changed: dict[str, Variant], gone: list[str]) -> None:
-        """Change properties of a known device without a report, for example forget its RSSI."""
-        path = f"{PATH}/dev_{address.replace(':', '_')}"
-        self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [DEVICE, changed, gone])
-
     def _change(self, values: Mapping[str, Any]) -> None:
         shown = {name: ("s" if isinstance(value, str) else "b", value) for name, value in values.items()}
         self.adapter.update(shown)
         changed = {name: Variant(*pair) for name, pair in shown.items()}
-        self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
+        self._signal(PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
 
     def _instances(self) -> None:
         changed = {"ActiveInstances": Variant("y", len(self.adverts) + self.others)}
-        self._signal(PATH, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADVERTISING, changed, []])
-
-    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
-        self.bus.send(
-            Message(
-                message_type=MessageType.SIGNAL,
-                path=path,
-                interface=interface,
-                member=member,
-                signature=signature,
-                body=body,
-            )
-        )
+        self._signal(PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADVERTISING, changed, []])
 
     def _interfaces(self) -> dict[str, dict[str, Variant]]:
         found = {
@@ -263,13 +209,13 @@ class FakeBluez:
         if self._hanging in {True, message.member}:
             self.hung += 1
             return True
-        if message.interface == _MANAGER:
+        if message.interface == MANAGER:
             devices = {path: {DEVICE: shown} for path, shown in self.devices.items()}
             objects = {PATH: self._interfaces(), **devices} if self.present else {}
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
         if not self.present or message.path != PATH:
             return Message.new_error(message, f"{_DBUS}.Error.UnknownObject", "no such object")
-        if message.interface == _PROPERTIES:
+        if message.interface == PROPERTIES:
             return self._set(message) if message.member == "Set" else self._get_all(message)
         task = asyncio.get_running_loop().create_task(self._answer(message))
         self._tasks.add(task)
@@ -373,7 +319,7 @@ class FakeBluez:
     async def _register_advertisement(self, sender: str, path: str) -> str:
         if self.legacy and (self.discovering or self.monitors or self.busy):
             return "org.bluez.Error.Failed"
-        shown = await self._ask(sender, path, _PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
+        shown = await self._ask(sender, path, PROPERTIES, "GetAll", "s", ["org.bluez.LEAdvertisement1"])
         self.adverts[sender, path] = {name: value.value for name, value in shown.items()}
         data = _service_data(self.adverts[sender, path])
         self.linked += [(stale, data) for stale in self.kernel.values() if stale and data]
@@ -397,7 +343,7 @@ class FakeBluez:
     async def _register_monitor(self, sender: str, root: str) -> str:
         if (sender, root) in self.monitors:
             return "org.bluez.Error.AlreadyExists"
-        objects = await self._ask(sender, root, _MANAGER, "GetManagedObjects", "", [])
+        objects = await self._ask(sender, root, MANAGER, "GetManagedObjects", "", [])
         found = [
             interfaces["org.bluez.AdvertisementMonitor1"]["Patterns"].value
             for interfaces in objects.values()

@@ -14,7 +14,8 @@ from bzd.radio.advertiser import Advertiser, properties
 from bzd.radio.bus import Bus
 
 from .conftest import SystemBus, run
-from .fake_bluez import PATH, FakeBluez
+from .fake_bluez import FakeBluez
+from .fake_devices import PATH
 
 _GAEN = protocols()["gaen"].encode(Identifier("gaen", bytes(range(16)), b"\x01\x02\x03\x04"))
 _BLUEZONE = protocols()["bluezone"].encode(Identifier("bluezone", bytes(range(12))))

@@ -18,7 +18,8 @@ from bzd.errors import BusError
 from bzd.radio.bus import Bus, BusObject, Signal
 
 from .conftest import SystemBus, run, until
-from .fake_bluez import ADAPTER, PATH, FakeBluez
+from .fake_bluez import ADAPTER, FakeBluez
+from .fake_devices import PATH
 
 
 def _ignore(*_: Any) -> None:

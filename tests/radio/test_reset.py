@@ -15,7 +15,8 @@ from bzd.radio.bus import Bus
 from bzd.radio.reset import SILENT_MAX_S, SILENT_S, STUCK_MAX_S, STUCK_S, Reset
 
 from .conftest import SystemBus, run, until
-from .fake_bluez import PATH, FakeBluez
+from .fake_bluez import FakeBluez
+from .fake_devices import PATH
 from .radio_bed import UUID, Bed, a_bed
 
 

@@ -63,7 +63,7 @@ async def _start(bed: Bed) -> None:
 
 async def _hears() -> bool:
     """More than once, which makes a contact."""
-    return bool((await status()).get("sightings_per_minute", 0) > 3)
+    return int((await status()).get("sightings_per_minute", 0)) > 3
 
 
 async def _stop(bed: Bed) -> None:
