@@ -4,26 +4,34 @@
 What follows was measured by `tests/e2e` with the kernels and BlueZ of Debian 12 (Linux 6.1, BlueZ 5.66) and Debian 13
 (Linux 6.12, BlueZ 5.82) on virtual controllers; what a real radio adds to that, it cannot tell.
 
-Ways to scan (`bzd.radio.scanner`; 20 badges, each every 250 ms, +-3 dB; BlueZ 5.82, legacy controller; processor time
-of bzd, bluetoothd and dbus-daemon in per cent of one core of an emulated machine, to be compared, not taken at face
-value):
+Ways to scan (`bzd.radio.scanner`; 20 badges, each every 250 ms, +-3 dB, for 21 s; legacy controller; processor time of
+bzd, bluetoothd and dbus-daemon in per cent of one core of an emulated machine, to be compared, not taken at face value;
+`--only scan_modes` makes the table, with bare bleak beside it):
 
-| mode | arrived of those heard | per badge and minute | bzd | bluetoothd | dbus-daemon | an eavesdropper learns |
-|---|---|---|---|---|---|---|
-| full | 1655 of 1655 | 234 | 13 % | 18 % | 12 % | scan requests: somebody listens here |
-| active | 60 of 1644 | 8.5 | 1 % | 1 % | 1 % | the same |
-| passive | 20 of 1653, each badge once | 2.8 | 15 % | 26 % | 23 % | nothing: it sends nothing |
+| mode, BlueZ | arrived of those heard | of a badge once it is known | bzd, bluetoothd, dbus-daemon |
+|---|---|---|---|
+| full, 5.66 | 1688 of 1692 | every report | not kept |
+| full, 5.82 | 1655 of 1655 | every report | 13, 18, 12 % |
+| active, 5.82 | 60 of 1644 | one in 10.24 s | 1, 1, 1 % |
+| passive, 5.82 | 20 of 1653, each badge once | one for each move of 8 dB | 15, 26, 23 % |
 
-With BlueZ 5.66, 1688 of 1692 arrived in the full mode. Scan requests carry an address, so whether they link two rolling
-IDs depends on the controller. A legacy one has a single random address: that of the advertisement, which changes with
-the ID. One with extended advertising has an address for the scan alone, and the kernel renews it only where a scan
-begins while nothing is advertised; that is why `bzd.radio.radio` rotates in another order there (before, one address
-stayed over 8 IDs). It holds for the scans of bzd: if another program scans or advertises on the same adapter, the
-address of the requests stays over a rotation, and nothing that bzd may do changes it.
+The virtual controller listens without a break. A real one does so in the full and active modes; in the passive mode it
+listens half of the time, 30 of 60 ms, unless main.conf of bluetoothd has `ScanIntervalAdvMonitor` and
+`ScanWindowAdvMonitor` in its section `[LE]`. The passive mode sends nothing. From the others an eavesdropper learns by
+scan requests that somebody listens.
+
+Scan requests carry an address, so whether they link two rolling IDs depends on the controller. A legacy one has a
+single random address: that of the advertisement, which changes with the ID. One with extended advertising has an
+address for the scan alone, and the kernel renews it only where a scan begins while nothing is advertised; that is why
+`bzd.radio.radio` rotates in another order there (before, one address stayed over 8 IDs). It holds for the scans of bzd:
+if another program scans or advertises on the same adapter, the address of the requests stays over a rotation, and
+nothing that bzd may do changes it.
 
 A hundred rotations in each mode, while scanning on the same adapter (Linux 6.1 and 6.12, each with a legacy controller
 and with one that has extended advertising): 101 IDs, no address under two IDs and no ID under two addresses, scan
-requests included, the public address never on air. For each rotation nothing is listened to for so long, in ms:
+requests included, the public address never on air. That held as well for an ID that was on air for 25 s, beside which
+the kernel's discovery, which lasts 10.24 s, began anew twice, and for the ID after it (Linux 6.1 with the legacy
+controller, 6.12 with the other). For each rotation nothing is listened to for so long, in ms:
 
 | mode | 6.1 legacy: median, greatest | 6.12 legacy | 6.1 extended | 6.12 extended | scan request addresses |
 |---|---|---|---|---|---|
@@ -54,7 +62,18 @@ Whether this very radio keeps its address to itself is not known before somebody
 (`bzd.radio.verdict`). Without one the radio does as if it were clean, and says so; with one it takes no way that leaks
 or cannot rotate, and is silent where advertising alone does.
 
-What bzd cannot prevent: when bluetoothd starts it resets the adapter, and the kernel then sends the advertisement that
-it still holds, the old ID under a new address, for some 100 ms (one frame) until bluetoothd takes it away. That shows
-the one ID under two addresses; the next ID comes with a third, so that no two IDs are linked by it.
+What bzd cannot prevent:
+
+- When bluetoothd starts it resets the adapter, and a user or rfkill may switch it off and on. The kernel then sends the
+  advertisement that it still holds, the old ID under a new address, for some 100 ms (one frame) until bluetoothd, or
+  bzd, takes it away. That shows the one ID under two addresses; the next ID comes with a third, so that no two IDs are
+  linked by it.
+- Whoever makes the adapter discoverable or connectable while a rolling ID is on air has the kernel send that ID under
+  the public address at once. The badge leaves the air as soon as it is told, which was after one or two frames, 0.2 s;
+  that ID then belongs to the adapter, those before and after do not. That it stays connectable afterwards is mended
+  (`bzd.radio.leftover`).
+- `btmgmt connectable on` goes past bluetoothd. BlueZ 5.82 shows it, and the badge leaves the air; 5.66 does not, the
+  sandboxed service may not ask the kernel, and IDs are sent under the public address until `sudo bzd doctor` finds it
+  or the badge is started again.
+- A connectable advertisement of another program shows the public address beside the badge's own (`bzd doctor`).
 """

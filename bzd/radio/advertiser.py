@@ -21,7 +21,8 @@ ADVERTISEMENT = "org.bluez.LEAdvertisement1"
 ADVERTISING_MANAGER = "org.bluez.LEAdvertisingManager1"
 INTERVAL_MS = (250, 270)
 """Least and greatest time between two frames; GAEN's Bluetooth Specification 1.2 asks for 200 to 270 ms. Only extended
-advertising obeys; a legacy controller sends every 100 to 150 ms whatever it is told (measured)."""
+advertising obeys, and with BlueZ 5.66 only where that has `Experimental = true`, else it sends every 1280 ms (not so in
+5.82). A legacy controller sends every 100 to 150 ms whatever it is told (all measured)."""
 
 _OFFLOAD = "HardwareOffload"
 """BlueZ, doc/org.bluez.LEAdvertisingManager.rst: several advertisements at once, each with an address of its own."""

@@ -4,13 +4,26 @@
 | mode | how | RSSI samples of a steady device |
 |---|---|---|
 | full | the monitor of `bzd.radio.monitor`, then an active scan filtered by service UUID | every report |
-| active | an active scan filtered by service UUID | one in 10.3 s: the controller's duplicate filter |
-| passive | a monitor that matches flags and proximity IDs | one when the RSSI moved by 8 dB or more, some 1 a minute |
+| active | an active scan filtered by service UUID | one in 10.24 s: the controller's duplicate filter |
+| passive | a monitor that matches flags and proximity IDs | one when the RSSI moved by 8 dB or more |
 
 The discovery filter always names RSSI and DuplicateData. Without RSSI, BlueZ after 5.87 signals a known device only
 when its RSSI moved by 8 dB (bluez/bluez#2314), and 5.82 hides adverts without the discoverable flag; with
 DuplicateData, service data is signalled with every report that carried it, which is how a report is told from an old
 payload that BlueZ repeats.
+
+The passive mode listens for 30 of 60 ms (bluetoothd's `[LE] ScanIntervalAdvMonitor` and `ScanWindowAdvMonitor` in
+main.conf, in units of 0.625 ms). Kernels without commit b5431dc2803a (in 6.6 since August 2024, and in what is newer)
+leave the controller's duplicate filter on there: one sample of a device, then silence (hbldh/bleak#235).
+
+The kernel begins an active scan anew each 10.24 s (DISCOV_LE_TIMEOUT), each time with LE Set Random Address, which a
+legacy controller that advertises refuses: `Opcode 0x2005 failed: -16` in the kernel's log (bluez/bluetooth-next#601,
+#672 and #781, for bluetoothd's mesh bluez/bluez#2527; open). What the scan requests then carry is for
+`bzd doctor --radio` to see. That legacy advertising does not go on after such a pause (bluez/bluetooth-next#792) is no
+matter here: what is registered through BlueZ is scheduled anew.
+
+A radio on a UART, as a Raspberry Pi's own, may be overloaded by a crowd (home-assistant/core#90307): active asks the
+least of it.
 """
 
 from __future__ import annotations
@@ -57,8 +70,8 @@ says "Failed to Add Adv Patterns Monitor with status 0x0d" and hears nothing (bo
 1 + 34 * patterns kept in one octet)."""
 _FLAGS = (0x1A, 0x06, 0x04, 0x02)
 """Flags octets, the commonest first: GAEN's own (iPhones and Android), LE without BR/EDR, Linux, and dual-mode. Since
-BlueZ 5.69 a pattern of service data or UUIDs matches nothing (bluez/bluez#652), so that the passive mode has to match
-these; what has no flags is then not heard."""
+BlueZ 5.69 a pattern of service data or UUIDs matches nothing (bluez/bluez#652, #1176, #2110; no version is known that
+mends it), so that the passive mode has to match these; what has no flags is then not heard."""
 
 _DIES_OF_SERVICES = "5.87"
 """This bluetoothd jumps into the text of the UUID as soon as an advertisement meets a discovery filter that names one
@@ -112,6 +125,7 @@ class Scanner:
         stuck: bluetoothd before 5.88 takes a discovery of ours for running that the kernel has ended, after a
             StopDiscovery answered InProgress (bluez/bluez#807): it says that the next one works, and does nothing.
             bleak 3.1 mends most (hbldh/bleak#2021); what it could not is told here, for `bzd.radio.reset` to mend.
+            A client that was killed may leave the same behind (bluez/bluez#2547): then the next stop tells it.
     """
 
     def __init__(
