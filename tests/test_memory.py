@@ -43,3 +43,11 @@ def test_under_a_limit_nothing_is_locked() -> None:
     outcome = attempt(65536)
     assert outcome.startswith("False False")
     assert "LimitMEMLOCK" in outcome
+
+
+def test_a_crash_is_given_to_nobody() -> None:
+    """Locked or not, the kernel then counts this process among those that no core_pattern is called for."""
+    words = "import ctypes; from bzd import memory; memory.lock(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    root = Path(__file__).resolve().parents[1]
+    told = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True, cwd=root).stdout
+    assert told.strip() == "0"

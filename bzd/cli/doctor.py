@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import textwrap
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -43,8 +45,9 @@ def doctor(ctx: click.Context, form: str | None, *, advertise: bool, radio: bool
     """Check whether this machine is fit for a badge, and say what to do where it is not.
 
     Looks at kernel, BlueZ, adapter, address privacy, clock, store, disk and service; changes nothing. Some of it needs
-    root. --radio pauses a running badge, records with btmon what the kernel has this radio send in each way of scanning
-    (nothing of the recording is kept), and leaves the verdict to the badge, which takes no way that gives it away.
+    root. --advertise and --radio pause a running badge. --radio records with btmon what the kernel has this radio send
+    in each way of scanning (nothing of the recording is kept), and leaves the verdict to the badge, which takes no way
+    that gives it away.
 
     Exit code: 0 healthy, warnings included; 13 if there is a problem.
     """
@@ -69,12 +72,15 @@ def _adapter(ctx: click.Context) -> str:
 def _gather(ctx: click.Context, *, advertise: bool) -> Facts:
     import asyncio  # noqa: PLC0415  takes 60 ms to load
 
-    from bzd.doctor import bluez_facts, machine_facts  # noqa: PLC0415  see above
+    from bzd.doctor import bluez_facts, machine_facts, quiet  # noqa: PLC0415  see above
     from bzd.doctor.facts import Facts  # noqa: PLC0415  see above
 
     state = options.state_dir(ctx)
+    # Path.is_dir raises where a folder above may not be entered.
+    with quiet.badge_paused(state) if advertise and os.path.isdir(state) else nullcontext():  # noqa: PTH112  see above
+        radio = asyncio.run(bluez_facts.radio(_adapter(ctx), state, advertise=advertise))
     return Facts(
-        radio=asyncio.run(bluez_facts.radio(_adapter(ctx), state, advertise=advertise)),
+        radio=radio,
         system=machine_facts.system(session(ctx).clock),
         store=machine_facts.store(state),
         service=machine_facts.service(),

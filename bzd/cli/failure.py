@@ -38,10 +38,10 @@ def report(error: BaseException) -> int:
     _drop_unwritable()
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED
-    code, lines = _explain(error)
+    code, lines = explain(error)
     # stderr may be the closed pipe or the full disk; the exit code then is all that can still be said.
     with contextlib.suppress(OSError):
-        if os.environ.get(DEBUG):
+        if debugging():
             traceback.print_exception(error)
         for say, text in lines:
             say(text)
@@ -49,8 +49,20 @@ def report(error: BaseException) -> int:
     return code
 
 
-def _explain(error: BaseException) -> tuple[int, list[tuple[Callable[[str], None], str]]]:
-    """The exit code, and what to say how."""
+def debugging() -> bool:
+    """Whether an error is to be shown with its traceback."""
+    return bool(os.environ.get(DEBUG))
+
+
+def explain(error: BaseException) -> tuple[int, list[tuple[Callable[[str], None], str]]]:
+    """What an exception means to a user.
+
+    Args:
+        error: what the command raised.
+
+    Returns:
+        the exit code, and what to say how, line by line.
+    """
     if isinstance(error, KeyboardInterrupt | EOFError | click.Abort):
         return INTERRUPTED, [(output.error, "interrupted")]
     if isinstance(error, click.exceptions.NoArgsIsHelpError):

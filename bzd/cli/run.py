@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bzd.cli import options
+from bzd.cli import failure, options
 from bzd.clock import Clock, SystemClock
 
 if TYPE_CHECKING:  # bleak, dbus-next, asyncio and cryptography take most of a second to load on a Pi
@@ -40,9 +41,9 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
 
     if adapter is not None:
         options.session(ctx).overrides += (f"radio.adapter={adapter}",)
-    state = options.state_dir(ctx)
-    logging = journal.start(debug=debug)
+    handler = journal.start(debug=debug)
     try:
+        state = options.state_dir(ctx)
         precautions.take(state)
         serve(
             Setting(
@@ -54,8 +55,21 @@ def run(ctx: click.Context, *, adapter: str | None, debug: bool) -> None:
                 notifier=Notifier(),
             )
         )
+    except Exception as error:
+        if not journal.under_journal(sys.stderr) or failure.debugging():
+            raise
+        ctx.exit(_last_words(error))
     finally:
-        journal.stop(logging)
+        journal.stop(handler)
+
+
+def _last_words(error: Exception) -> int:
+    """Say why it ends as the daemon says everything: with a priority, and nobody's address in it; the exit code."""
+    import logging  # noqa: PLC0415  see above
+
+    code, lines = failure.explain(error)
+    logging.getLogger(__name__).error("%s", "; ".join(text for _, text in lines))
+    return code
 
 
 def make_radio(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,12 @@ def status(ctx: click.Context, *, form: str | None, watch: bool) -> None:
     else:
         from bzd.cli import status_warnings  # noqa: PLC0415  not needed for --json
 
+        told = _told(described, found)
         for text in status_warnings.lines(ctx, Path(found["store"]["path"]), folder):
             output.line(output.printable(text))
-        for text in described(found):
+        for text in told:
             output.line(text)
-    if problems(found):
+    if _told(problems, found):
         ctx.exit(BzdError.exit_code)
 
 
@@ -77,11 +78,26 @@ def read(folder: Path | None) -> dict[str, Any]:
             "no badge runs here", "`systemctl start bzd` starts it; `journalctl -u bzd` says why it stopped"
         )
     if found.get("schema") != SCHEMA:
-        raise StateError(
-            f"the running badge is another version of bzd ({found.get('schema')})",
-            "`systemctl restart bzd` starts this one",
-        )
+        raise _other_version(found.get("schema"))
     return found
+
+
+def _told(tell: Callable[[dict[str, Any]], Iterable[str]], found: dict[str, Any]) -> list[str]:
+    """What a function tells of a status.
+
+    Raises:
+        StateError: if it lacks what the function needs: its daemon was not restarted since an upgrade.
+    """
+    try:
+        return list(tell(found))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _other_version(found.get("version")) from error
+
+
+def _other_version(which: object) -> StateError:
+    return StateError(
+        f"the running badge is another version of bzd ({which})", "`systemctl restart bzd` starts this one"
+    )
 
 
 def problems(found: dict[str, Any]) -> list[str]:
@@ -136,7 +152,7 @@ def _watch(folder: Path | None) -> None:
         found = read(folder)
         if output.on_terminal():
             sys.stdout.write(_CLEAR)
-        for text in neighbours_shown(found):
+        for text in _told(neighbours_shown, found):
             output.line(text)
         sys.stdout.flush()
         time.sleep(_WATCH_S)

@@ -109,6 +109,12 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
     """
     radio = found["radio"]
     lines = [
+        _metric(
+            "bzd_written_timestamp_seconds",
+            "gauge",
+            "when this was written; an old one is of a badge that died",
+            _unix(found),
+        ),
         _metric("bzd_advertising", "gauge", "whether a rolling ID is on air", int(radio["advertising"])),
         _metric("bzd_scanning", "gauge", "whether the radio listens now", int(radio["scanning"])),
         _metric("bzd_paused", "gauge", "whether the wearer paused the badge", int(found["paused"])),
@@ -131,6 +137,13 @@ def metrics(found: dict[str, Any], *, social: bool) -> str:
             _metric("bzd_sightings_per_minute", "gauge", "sightings of the last minute", found["sightings_per_minute"]),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _unix(found: dict[str, Any]) -> float:
+    """When the status was taken, by the wall clock."""
+    from datetime import datetime  # noqa: PLC0415  only where metrics are wanted
+
+    return datetime.fromisoformat(found["updated"]).timestamp()
 
 
 def _others_read(found: dict[str, Any]) -> bool:

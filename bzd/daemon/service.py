@@ -103,6 +103,8 @@ class Service:
         self._config_error: str | None = None
         self._started = setting.clock.boottime()
         self._file_troubles: set[str] = set()
+        self._metrics = ""
+        """The Prometheus file that was written."""
         self._warnings: Warnings  # made together with the badge
         self._stalled = False
 
@@ -124,8 +126,11 @@ class Service:
         finally:
             self._setting.notifier.stopping()
             await self._warnings.stop()
-            await badge.stop()
-            self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
+            try:
+                await badge.stop()
+            finally:
+                self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
+                self._withdraw_metrics("")
         _log.info("stopped; everything is stored")
 
     def stop(self) -> None:
@@ -216,6 +221,7 @@ class Service:
         self._setting.notifier.status(said)
         boot = keeping.boottime()
         textfile = badge.config.metrics.textfile
+        self._withdraw_metrics(textfile)
         metrics_due = bool(textfile) and boot >= self._metrics_at
         if boot < self._status_at and not metrics_due:
             return
@@ -224,6 +230,7 @@ class Service:
         self._write_status(found)
         if metrics_due:
             self._metrics_at = boot + METRICS_S
+            self._metrics = textfile
             self._write(Path(textfile), report.metrics(found, social=badge.config.metrics.social), METRICS_MODE)
 
     def _feed(self, badge: Badge) -> None:
@@ -243,6 +250,15 @@ class Service:
         if self._setting.runtime is not None:
             text = json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n"
             self._write(self._setting.runtime / runtime.STATUS_FILE, text, STATUS_MODE)
+
+    def _withdraw_metrics(self, textfile: str) -> None:
+        """Remove the Prometheus file unless it is this one: what it says would be taken for true for ever."""
+        if self._metrics and self._metrics != textfile:
+            old, self._metrics, self._metrics_at = Path(self._metrics), "", 0.0
+            try:
+                old.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("cannot remove %s, whose metrics are no longer true: %s", old, error.strerror)
 
     def _write(self, path: Path, text: str, mode: int) -> None:
         """Write a file that is nice to have; what is wrong with it is said once."""

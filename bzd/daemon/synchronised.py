@@ -2,21 +2,26 @@
 """Asking whether the clock is right, also from within a sandbox that hides it.
 
 The kernel knows. Where it may not be asked (`ProtectClock=`), systemd-timedated asks it for whoever wants to know. Only
-where that does not answer either, the mark counts that systemd-timesyncd leaves when it has set the clock: the mark
-stays when a hand sets the clock afterwards, so from then on it counts only once it is a newer one.
+where that does not answer either, the mark counts that systemd-timesyncd leaves at each synchronisation. It stays when
+a hand sets the clock afterwards: so it counts only while it is recent, and after a step only once there is a newer one.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from bzd.clock import BadgeClock
 from bzd.daemon.timekeeping import STEP_S
-from bzd.errors import RadioError
+from bzd.errors import BusError, RadioError
 
 TIMESYNCD = Path("/run/systemd/timesync/synchronized")
 """Touched whenever systemd-timesyncd has synchronised the clock (systemd-timesyncd.service(8))."""
+
+MARK_S = 4096.0
+"""How old a mark may be: timesyncd asks at least every 2048 s (PollIntervalMaxSec= of timesyncd.conf(5)), and may miss
+an answer. One that is older, or of a time to come, may be that of another time than the clock shows now."""
 
 _NAME, _PATH = "org.freedesktop.timedate1", "/org/freedesktop/timedate1"
 """systemd-timedated, which starts on demand and judges by the kernel (org.freedesktop.timedate1(5))."""
@@ -46,9 +51,14 @@ class Synchronised:
         if known is None:
             known = await self._timedated()
         if known is None:
-            mark = _mark()
-            known = mark is not None and mark != self._outdated
+            known = self._vouched_for()
         return known
+
+    def _vouched_for(self) -> bool:
+        mark = _mark()
+        if mark is None or mark == self._outdated:
+            return False
+        return 0 <= self._clock.now() - mark / 1e9 <= MARK_S
 
     def _follow(self) -> None:
         """Notice that the clock was set since it was last asked about."""
@@ -66,6 +76,8 @@ class Synchronised:
         bus = Bus(lambda _: None)
         try:
             await bus.connect(lambda: None)
+            with suppress(BusError):
+                await bus.activate(_NAME)  # it ends after half a minute without a question, and calls start nobody
             answer = await bus.call(
                 _PATH, PROPERTIES, "Get", "ss", _NAME, "NTPSynchronized", destination=_NAME, timeout_s=_TIMEOUT_S
             )

@@ -17,7 +17,7 @@ from bzd.errors import BusError, RadioError
 from bzd.model import Identifier
 from bzd.protocols import protocols
 from bzd.radio import monitor, verdict
-from bzd.radio.adapter import ADAPTER, Adapter, privacy_setting
+from bzd.radio.adapter import ADAPTER, Adapter, privacy_setting, setting
 from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
 from bzd.radio.bus import BLUEZ, Bus
 from bzd.radio.setup import recognise
@@ -38,7 +38,7 @@ async def radio(name: str, state: Path, *, advertise: bool = False) -> RadioFact
         state: the state directory, for what `--radio` found.
         advertise: whether to try an advertisement, of a rolling ID that is used for nothing else.
     """
-    known: dict[str, Any] = {"bluez": _version(), "blocked": _blocked(), "kernel_log": _kernel_log()}
+    known: dict[str, Any] = {"bluez": _version(), "blocked": blocked(name), "kernel_log": _kernel_log()}
     bus = Bus(lambda _: None)
     try:
         await bus.connect(lambda: None)
@@ -52,7 +52,15 @@ async def radio(name: str, state: Path, *, advertise: bool = False) -> RadioFact
     if (setup := known.get("setup")) is not None:
         known["verdict"] = verdict.find(state, setup)
         known["verdict_denied"] = known["verdict"] is None and _is_closed(state)
-    return RadioFacts(name, privacy=privacy_setting(), **known)
+    return RadioFacts(name, **_configured(), **known)
+
+
+def _configured() -> dict[str, Any]:
+    """What bluetoothd's configuration says."""
+    try:
+        return {"privacy": privacy_setting(), "keeps_strangers": setting("TemporaryTimeout") == "0"}
+    except RadioError:
+        return {"privacy": None}
 
 
 def _is_closed(state: Path) -> bool:
@@ -75,7 +83,7 @@ async def _adapter(bus: Bus, name: str, *, advertise: bool) -> dict[str, Any]:
         known["setup"] = recognise(name, properties, extended=extended)
         manager = await bus.properties(path, ADVERTISING_MANAGER)
         known |= {"advertises": True, "active_instances": manager.get("ActiveInstances")}
-        if advertise and adapter.powered:
+        if advertise and adapter.powered and not (adapter.discoverable or adapter.connectable):
             known["tried"] = await _try(bus, path)
     return known
 
@@ -96,11 +104,15 @@ async def _try(bus: Bus, path: str) -> str:
     metadata = gaen.seal_metadata(bytes(gaen.key_bytes), rolling_id, 0)
     advertiser = Advertiser(bus, path, lambda: None)
     try:
+        before = await advertiser.instances()
         await advertiser.register(gaen.encode(Identifier(gaen.name, rolling_id, metadata)))
         await asyncio.sleep(_TRIED_S)
+        counted = await advertiser.instances()
         await advertiser.unregister()
     except BusError as failure:
         return str(failure)
+    if before is not None and counted is not None and counted <= before:
+        return f"it was taken, but {counted} are active, as many as before"
     return ""
 
 
@@ -111,13 +123,22 @@ def _version() -> str:
     return (told_by("bluetoothctl", "--version") or "").strip().rpartition(" ")[2]
 
 
-def _blocked(root: Path = Path("/")) -> bool:
-    """Whether rfkill keeps Bluetooth off, by software or by a switch (Documentation/ABI/stable/sysfs-class-rfkill)."""
+def blocked(name: str, root: Path = Path("/")) -> bool:
+    """Whether rfkill keeps an adapter off, by software or by a switch (Documentation/ABI/stable/sysfs-class-rfkill).
+
+    Each adapter has a switch of its name; those with other names are of a machine, for all its radios.
+
+    Args:
+        name: of the adapter.
+        root: where the machine's files are found.
+    """
     for switch in (root / "sys/class/rfkill").glob("*"):
         with suppress(OSError):
-            if (switch / "type").read_text(encoding="ascii").strip() == "bluetooth" and any(
-                (switch / kind).read_text(encoding="ascii").strip() == "1" for kind in ("soft", "hard")
-            ):
+            kind, whose, *states = (
+                (switch / part).read_text(encoding="ascii", errors="replace").strip()
+                for part in ("type", "name", "soft", "hard")
+            )
+            if kind == "bluetooth" and (whose == name or not whose.startswith("hci")) and "1" in states:
                 return True
     return False
 

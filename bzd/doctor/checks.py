@@ -20,6 +20,7 @@ CHECKS: dict[str, Callable[[Facts], Finding]] = {
     "other advertisers": radio_checks.others,
     "sampling": radio_checks.sampling,
     "kernel log": radio_checks.kernel_log,
+    "wi-fi": radio_checks.wifi,
     "clock": system_checks.clock,
     "store": system_checks.store,
     "recipients": system_checks.recipients,

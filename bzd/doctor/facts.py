@@ -21,8 +21,9 @@ class RadioFacts:
         trouble: why bluetoothd could not be asked, in words; empty if it could.
         bluez: version of BlueZ as it states it, for example `5.82`; empty if unknown.
         adapter: how the adapter is, None if there is none of that name.
-        blocked: whether rfkill keeps Bluetooth off.
-        privacy: bluetoothd's Privacy setting.
+        blocked: whether rfkill keeps this adapter off.
+        privacy: bluetoothd's Privacy setting; None if its configuration may not be read.
+        keeps_strangers: whether bluetoothd is told to keep every device it ever heard (TemporaryTimeout = 0).
         monitors: whether advertisement monitors are offered, which bluetoothd calls experimental.
         advertises: whether the adapter can advertise.
         active_instances: advertisements of all programs on it, None if unknown.
@@ -38,7 +39,8 @@ class RadioFacts:
     bluez: str = ""
     adapter: Adapter | None = None
     blocked: bool = False
-    privacy: str = "off"
+    privacy: str | None = "off"
+    keeps_strangers: bool = False
     monitors: bool = False
     advertises: bool = False
     active_instances: int | None = None
@@ -57,13 +59,20 @@ class SystemFacts:
         kernel: its release, for example `6.12.93+rpt-rpi-v8`.
         now: the wall clock, UTC unix seconds.
         synchronised: whether a time server keeps it right; None if unknown.
-        swaps: devices and files that memory is swapped to, without those in memory (zram).
+        swaps: devices and files that memory is swapped to, without those in memory (zram) that no disk is behind.
+        core_handler: the program that the kernel gives crashed processes to, whatever their limit; empty if it gives
+            them to none, or to systemd-coredump, which keeps to the limit.
+        board: its name, see `bzd.board.model`.
+        wifi_mhz: the frequency of its Wi-Fi; None if that is off, 0 if it is on and the frequency is unknown.
     """
 
     kernel: str
     now: float
     synchronised: bool | None = None
     swaps: tuple[str, ...] = ()
+    core_handler: str = ""
+    board: str = ""
+    wifi_mhz: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class StoreFacts:
         home: whether this is the machine that it was made on.
         mode: permissions of the directory, None if unknown.
         owner: user that it belongs to, empty if unknown.
+        store_owner: user that the store in it belongs to, empty if unknown.
         free_bytes: what is free on its file system, None if unknown.
         read_only: whether that is mounted read-only.
         written_bytes: what was written since boot to the SD card that it is on; None if it is on none.
@@ -97,6 +107,7 @@ class StoreFacts:
     home: Home = Home.UNKNOWN
     mode: int | None = None
     owner: str = ""
+    store_owner: str = ""
     free_bytes: int | None = None
     read_only: bool = False
     written_bytes: int | None = None
@@ -116,6 +127,8 @@ class ServiceFacts:
         core_limit: its LimitCORE, for example `0`.
         user: the user it runs as.
         by_hand: whether a badge runs, as its status file says; of the service or of somebody at a terminal.
+        on_air: whether that badge says that it advertises; None where it may not be read, or says nothing.
+        paused: whether it says that it is paused.
         failed: the units beside it whose last run failed.
     """
 
@@ -127,6 +140,8 @@ class ServiceFacts:
     core_limit: str = ""
     user: str = ""
     by_hand: bool = False
+    on_air: bool | None = None
+    paused: bool = False
     failed: tuple[str, ...] = ()
 
     @property

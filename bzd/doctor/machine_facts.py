@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import stat
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from bzd import board
 from bzd.clock import Clock
 from bzd.daemon import runtime
 from bzd.doctor.facts import ServiceFacts, StoreFacts, SystemFacts
@@ -28,6 +31,14 @@ _SECTOR = 512
 _SECTORS_WRITTEN = 6
 """Its place there, counted from 0."""
 _CARD = "mmcblk"
+_ZRAM = "/dev/zram"
+_KEEPS_TO_LIMIT = "systemd-coredump"
+"""It looks at the limit of whoever crashed by itself (systemd-coredump(8))."""
+_WIFI = "wlan0"
+"""That of a Raspberry Pi's own chip."""
+_IW = ("iw", "/usr/sbin/iw")
+"""Raspberry Pi OS has it, Debian not before it is installed."""
+_MHZ = re.compile(r"\((\d+) MHz\)", re.ASCII)
 _SHOWN = ("LoadState", "ActiveState", "UnitFileState", "NRestarts", "StatusText", "LimitCORE", "User")
 """Properties of a unit (org.freedesktop.systemd1(5))."""
 
@@ -56,6 +67,9 @@ def system(clock: Clock, root: Path = Path("/")) -> SystemFacts:
         now=clock.now(),
         synchronised={"yes": True, "no": False}.get(kept),
         swaps=tuple(_swaps(root)),
+        core_handler=_core_handler(root),
+        board=board.model(root),
+        wifi_mhz=_wifi_mhz(root),
     )
 
 
@@ -64,6 +78,9 @@ def service() -> ServiceFacts:
     shown = told_by("systemctl", "show", UNIT, f"--property={','.join(_SHOWN)}") or ""
     found = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     restarts = found.get("NRestarts", "")
+    badge = _badge(runtime.directory())
+    radio = badge.get("radio")
+    on_air = radio.get("advertising") if isinstance(radio, dict) else None
     return ServiceFacts(
         installed=found.get("LoadState") == "loaded",
         state=found.get("ActiveState", ""),
@@ -72,18 +89,22 @@ def service() -> ServiceFacts:
         status=found.get("StatusText", ""),
         core_limit=found.get("LimitCORE", ""),
         user=found.get("User", ""),
-        by_hand=_badge_runs(runtime.directory()),
+        by_hand=bool(badge),
+        on_air=on_air if isinstance(on_air, bool) else None,
+        paused=badge.get("paused") is True,
         failed=tuple(unit for unit in BESIDE if told_by("systemctl", "is-failed", unit) == "failed\n"),
     )
 
 
-def _badge_runs(folder: Path | None) -> bool:
-    """Whether the status file says that a badge runs, and its process is there."""
+def _badge(folder: Path | None) -> dict[str, Any]:
+    """What the status file says, if that is of a badge whose process is there; else nothing."""
     try:
         told = runtime.read_status(folder) if folder is not None else None
     except PermissionError:
-        return False
-    return told is not None and told.get("running") is True and os.path.exists(f"/proc/{told.get('pid')}")  # noqa: PTH110  a pid of nonsense is none
+        return {}
+    if told is None or told.get("running") is not True:
+        return {}
+    return told if os.path.exists(f"/proc/{told.get('pid')}") else {}  # noqa: PTH110  a pid of nonsense is none
 
 
 def store(state: Path, root: Path = Path("/")) -> StoreFacts:
@@ -124,11 +145,19 @@ def _disk(state: Path, root: Path) -> StoreFacts:
         state,
         mode=stat.S_IMODE(status.st_mode),
         owner=_user(status.st_uid),
+        store_owner=_owner(state / STORE_FILE),
         free_bytes=disk.f_bavail * disk.f_frsize,
         read_only=bool(disk.f_flag & os.ST_RDONLY),
         written_bytes=_written_bytes(status.st_dev, root),
         uptime_s=uptime_s,
     )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return _user(os.stat(path).st_uid)  # noqa: PTH116  as above
+    except OSError:
+        return ""
 
 
 def _user(number: int) -> str:
@@ -159,8 +188,47 @@ def _uptime_s(root: Path) -> float:
 
 
 def _swaps(root: Path) -> list[str]:
-    """Names in /proc/swaps (proc_swaps(5)) but those of compressed memory."""
-    with suppress(OSError, UnicodeDecodeError):
-        lines = (root / "proc/swaps").read_text(encoding="utf-8").splitlines()[1:]
-        return [name for line in lines if (name := line.partition(" ")[0].strip()) and not name.startswith("/dev/zram")]
-    return []
+    """Names in /proc/swaps (proc_swaps(5)) but those of compressed memory that stays memory."""
+    lines = _text(root / "proc/swaps").splitlines()[1:]
+    names = [line.partition(" ")[0].strip() for line in lines]
+    return [_with_disk(name, root) for name in names if name and not _in_memory(name, root)]
+
+
+def _in_memory(name: str, root: Path) -> bool:
+    return name.startswith(_ZRAM) and not _behind(name, root)
+
+
+def _with_disk(name: str, root: Path) -> str:
+    return f"{name} on {_behind(name, root)}" if name.startswith(_ZRAM) else name
+
+
+def _behind(zram: str, root: Path) -> str:
+    """What a zram writes to when it has nothing better to do; empty if it does not.
+
+    Source: Documentation/admin-guide/blockdev/zram.rst, writeback.
+    """
+    told = _text(root / "sys/block" / Path(zram).name / "backing_dev").strip()
+    return "" if told == "none" else told
+
+
+def _core_handler(root: Path) -> str:
+    """The program that core_pattern pipes to, for which RLIMIT_CORE is no limit (core(5))."""
+    pattern = _text(root / "proc/sys/kernel/core_pattern").strip()
+    program = pattern[1:].partition(" ")[0] if pattern.startswith("|") else ""
+    return "" if Path(program).name == _KEEPS_TO_LIMIT else program
+
+
+def _wifi_mhz(root: Path) -> int | None:
+    if _text(root / "sys/class/net" / _WIFI / "operstate").strip() != "up":
+        return None
+    told = next((found for program in _IW if (found := told_by(program, "dev", _WIFI, "info"))), "")
+    match = _MHZ.search(told)
+    return int(match[1]) if match else 0
+
+
+def _text(path: Path) -> str:
+    """What a file of the kernel says; nothing if it is not there."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

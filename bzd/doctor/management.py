@@ -14,9 +14,14 @@ import socket
 import struct
 from typing import Self
 
+_AF_BLUETOOTH = 31
+"""Of Linux's include/linux/socket.h; the socket module lacks it where Python was built without BlueZ's headers."""
 _BTPROTO_HCI, _CHANNEL_CONTROL, _NO_DEVICE = 1, 3, 0xFFFF
 _READ_INFORMATION = 0x0004
-_COMPLETE, _STATUS = 0x0001, 0x0002
+_ANSWERS = {0x0001, 0x0002}
+"""Command Complete and Command Status."""
+_ANSWER = struct.Struct("<HHHHB")
+"""Event, index, length; and of these two: the command that is answered, and its status."""
 _CURRENT_SETTINGS_AT = 13
 """In the answer to Read Controller Information: after address, version, manufacturer and supported settings."""
 _CONNECTABLE = 1 << 1
@@ -36,8 +41,8 @@ class Management:
 
     def __init__(self, index: int) -> None:
         self._index = index
-        self._socket = socket.socket(socket.AF_BLUETOOTH, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _BTPROTO_HCI)
-        where = struct.pack("<HHH", socket.AF_BLUETOOTH, _NO_DEVICE, _CHANNEL_CONTROL)
+        self._socket = socket.socket(_AF_BLUETOOTH, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _BTPROTO_HCI)
+        where = struct.pack("<HHH", _AF_BLUETOOTH, _NO_DEVICE, _CHANNEL_CONTROL)
         if ctypes.CDLL(None, use_errno=True).bind(self._socket.fileno(), where, len(where)):
             self._socket.close()
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -69,8 +74,8 @@ class Management:
         self._socket.send(struct.pack("<HHH", opcode, self._index, len(parameters)) + parameters)
         while True:
             packet = self._socket.recv(_BUFFER)
-            event, index, _ = struct.unpack_from("<HHH", packet)
-            if event in {_COMPLETE, _STATUS} and index == self._index:
-                answered, status = struct.unpack_from("<HB", packet, 6)
-                if answered == opcode:
-                    return int(status), packet[9:]
+            if len(packet) < _ANSWER.size:
+                continue
+            event, index, _, answered, status = _ANSWER.unpack_from(packet)
+            if event in _ANSWERS and (index, answered) == (self._index, opcode):
+                return int(status), packet[_ANSWER.size :]

@@ -9,9 +9,14 @@ from bzd.doctor import versions
 from bzd.doctor.facts import Facts
 from bzd.doctor.finding import Finding, Verdict, ok, problem, unknown, warning
 from bzd.errors import RadioError
-from bzd.radio.adapter import check
+from bzd.radio.adapter import MAIN_CONF, check
 from bzd.radio.scanner import MODES
 from bzd.radio.verdict import ADVERTISING
+
+_BAND_2_4_MHZ = 2500
+"""Above the highest channel of 2.4 GHz, below the lowest of 5 GHz (IEEE 802.11)."""
+_BEST = "full"
+"""What auto takes where advertisement monitors are offered (`bzd.radio.scanner`)."""
 
 KERNEL_FAULTS = {
     "tx timeout": (
@@ -52,6 +57,11 @@ def bluetoothd(facts: Facts) -> Finding:
     """Whether bluetoothd answers."""
     if facts.radio.trouble:
         return problem(facts.radio.trouble, "`systemctl status bluetooth dbus` shows why")
+    if facts.radio.keeps_strangers:
+        return warning(
+            "bluetoothd keeps every device that it ever heard, until it has no memory left",
+            f"remove TemporaryTimeout = 0 from {MAIN_CONF}, then `systemctl restart bluetooth`",
+        )
     return ok("bluetoothd answers")
 
 
@@ -78,6 +88,8 @@ def privacy(facts: Facts) -> Finding:
     radio = facts.radio
     if radio.adapter is None:
         return unknown("there is no adapter to look at", "mend that first")
+    if radio.privacy is None:
+        return unknown(f"{MAIN_CONF} may not be read by this user")
     try:
         check(radio.name, radio.adapter, radio.privacy)
     except RadioError as error:
@@ -107,6 +119,8 @@ def leaks(facts: Facts) -> Finding:
         return problem("; ".join(bad.values()), "use another adapter, kernel or BlueZ: the badge only advertises")
     if bad:
         return warning("; ".join(bad.values()), "scan.mode = auto takes another mode; a newer kernel or BlueZ may help")
+    if radio.monitors and _BEST not in found.outcomes:
+        return warning(f"nobody has looked at scan mode {_BEST}, which has been there only since then", look)
     return ok(f"clean: {', '.join(found.outcomes)} (looked at on {time.strftime('%Y-%m-%d', time.gmtime(found.time))})")
 
 
@@ -123,21 +137,34 @@ def advertising(facts: Facts) -> Finding:
         )
     if radio.tried is not None:
         return ok("an advertisement was taken")
-    if not facts.service.badge_runs:
+    return _heard(facts)
+
+
+def _heard(facts: Facts) -> Finding:
+    """Whether the badge that runs is on air; by its own word, since what is on air may be another program's."""
+    badge, active = facts.service, facts.radio.active_instances
+    if not badge.badge_runs:
         return ok("offered; `bzd doctor --advertise` tries it")
-    if radio.active_instances == 0 and "paused" not in facts.service.status:
-        return problem("the badge runs, but nothing is advertised", "`bzd status` says why")
-    return ok("the badge is on air" if radio.active_instances else "paused")
+    if badge.paused or (badge.on_air is None and "paused" in badge.status):
+        return ok("paused")
+    if badge.on_air is False or active == 0:
+        return problem("the badge runs, but nothing of it is advertised", "`bzd status` says why")
+    if badge.on_air is None:
+        return unknown("the badge runs; whether it is on air it tells root and the group bzd alone")
+    return ok("the badge is on air")
 
 
 def others(facts: Facts) -> Finding:
     """Whether another program takes part of the air time."""
-    active = facts.radio.active_instances
-    if active is None:
+    radio, badge = facts.radio, facts.service
+    if radio.active_instances is None:
         return unknown("it is unknown who advertises", "mend the adapter first")
-    if (number := active - facts.service.badge_runs) > 0:
+    # While an advertisement was tried, the badge was paused.
+    own = radio.tried is None and (badge.badge_runs if badge.on_air is None else badge.on_air)
+    if (number := radio.active_instances - own) > 0:
         return warning(
-            f"{number} other on {facts.radio.name}: each advertisement is sent only a part of the time",
+            f"{number} other on {radio.name}: each advertisement is sent only a part of the time, and one that can be "
+            "connected to shows the adapter's public address, here where the badge is",
             "find the program: `busctl list | grep -v systemd`; a badge wants the adapter for itself",
         )
     return ok("no other program advertises")
@@ -166,3 +193,17 @@ def kernel_log(facts: Facts) -> Finding:
         if seen:
             return Finding(Verdict.WARNING, f"{meaning} ({seen} times since boot)", remedy)
     return ok("nothing about the radio")
+
+
+def wifi(facts: Facts) -> Finding:
+    """Whether the Wi-Fi of a Raspberry Pi's chip, which has one antenna for both, is in the badge's way."""
+    mhz, board = facts.system.wifi_mhz, facts.system.board
+    if not board.startswith("Raspberry Pi"):
+        return ok("no Raspberry Pi, whose Wi-Fi and Bluetooth share an antenna")
+    if mhz is None or mhz > _BAND_2_4_MHZ:
+        return ok("off" if mhz is None else f"at {mhz} MHz, out of the way")
+    where = f"at {mhz} MHz, in Bluetooth's own band" if mhz else "on, it is unknown in which band"
+    return warning(
+        f"{where}: on one chip with Bluetooth, both lose by it (raspberrypi/linux#3727 and #1552)",
+        "use 5 GHz, a cable, or no network while it logs; of no concern to an adapter on USB",
+    )

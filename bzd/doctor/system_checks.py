@@ -47,7 +47,8 @@ def swap(facts: Facts) -> Finding:
     if facts.system.swaps:
         return warning(
             f"memory is swapped to {', '.join(facts.system.swaps)}",
-            "`sudo systemctl disable --now dphys-swapfile` or `swapoff -a`: the service locks its memory, the commands "
+            "Raspberry Pi OS bookworm: `sudo systemctl disable --now dphys-swapfile`; trixie: [Main] Mechanism=zram in "
+            "a file of /etc/rpi/swap.conf.d, and reboot; else `swapoff -a`: the service locks its memory, the commands "
             "that open the store with an identity do not; swapping wears out the card besides",
         )
     return ok("no swap on a disk")
@@ -58,6 +59,12 @@ def core_dumps(facts: Facts) -> Finding:
     limit = facts.service.core_limit
     if facts.service.installed and limit != "0":
         return problem(f"a crash of the service may write its memory to a file (LimitCORE={limit})", "LimitCORE=0")
+    if facts.system.core_handler:
+        return warning(
+            f"the kernel gives crashed programs to {facts.system.core_handler}, whatever their limit: the badge takes "
+            "itself out, the commands that open the store with an identity do not",
+            "remove that program, or `sudo sysctl kernel.core_pattern=core`",
+        )
     return ok("the service writes no core files" if facts.service.installed else "no service, no core files of it")
 
 
@@ -104,6 +111,11 @@ def permissions(facts: Facts) -> Finding:
         return problem(
             f"{found.state} belongs to {found.owner}, not to the service's user {facts.service.user}",
             f"`chown -R {facts.service.user}: {found.state}`",
+        )
+    if found.store_owner and found.store_owner != found.owner:
+        return problem(
+            f"the store in {found.state} belongs to {found.store_owner}, not to {found.owner} as its directory",
+            f"`chown -R {found.owner}: {found.state}`: a command of another user has made it anew",
         )
     return ok(f"{found.state} is open to {found.owner} alone")
 

@@ -29,7 +29,9 @@ nothing that bzd may do changes it.
 
 A hundred rotations in each mode, while scanning on the same adapter (Linux 6.1 and 6.12, each with a legacy controller
 and with one that has extended advertising): 101 IDs, no address under two IDs and no ID under two addresses, scan
-requests included, the public address never on air. For each rotation nothing is listened to for so long, in ms:
+requests included, the public address never on air. That held as well for an ID that was on air for 25 s, beside which
+the kernel's discovery, which lasts 10.24 s, began anew twice, and for the ID after it (Linux 6.1 with the legacy
+controller, 6.12 with the other). For each rotation nothing is listened to for so long, in ms:
 
 | mode | 6.1 legacy: median, greatest | 6.12 legacy | 6.1 extended | 6.12 extended | scan request addresses |
 |---|---|---|---|---|---|
@@ -60,7 +62,18 @@ Whether this very radio keeps its address to itself is not known before somebody
 (`bzd.radio.verdict`). Without one the radio does as if it were clean, and says so; with one it takes no way that leaks
 or cannot rotate, and is silent where advertising alone does.
 
-What bzd cannot prevent: when bluetoothd starts it resets the adapter, and the kernel then sends the advertisement that
-it still holds, the old ID under a new address, for some 100 ms (one frame) until bluetoothd takes it away. That shows
-the one ID under two addresses; the next ID comes with a third, so that no two IDs are linked by it.
+What bzd cannot prevent:
+
+- When bluetoothd starts it resets the adapter, and a user or rfkill may switch it off and on. The kernel then sends the
+  advertisement that it still holds, the old ID under a new address, for some 100 ms (one frame) until bluetoothd, or
+  bzd, takes it away. That shows the one ID under two addresses; the next ID comes with a third, so that no two IDs are
+  linked by it.
+- Whoever makes the adapter discoverable or connectable while a rolling ID is on air has the kernel send that ID under
+  the public address at once. The badge leaves the air as soon as it is told, which was after one or two frames, 0.2 s;
+  that ID then belongs to the adapter, those before and after do not. That it stays connectable afterwards is mended
+  (`bzd.radio.leftover`).
+- `btmgmt connectable on` goes past bluetoothd. BlueZ 5.82 shows it, and the badge leaves the air; 5.66 does not, the
+  sandboxed service may not ask the kernel, and IDs are sent under the public address until `sudo bzd doctor` finds it
+  or the badge is started again.
+- A connectable advertisement of another program shows the public address beside the badge's own (`bzd doctor`).
 """

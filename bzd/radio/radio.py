@@ -15,7 +15,8 @@ What it holds to:
 - If registering fails there is silence, and a later try with another payload; never the old ID.
 - An adapter that is off forgets nothing: the kernel takes back no advertisement then, and sends it again under a new
   address as soon as the adapter is on. So it is unregistered first thing when the adapter is on, not while it is off: a
-  legacy controller would otherwise have the next rolling ID on the old one's address for some milliseconds.
+  legacy controller would otherwise have the next rolling ID on the old one's address for some milliseconds. One that
+  was unregistered in the very moment that the adapter went off is cleared likewise (`Advertiser.clear`).
 - bluetoothd and the adapter may vanish and come back; the loss is noticed from the bus, not from silence, since nobody
   near is normal. A radio that hears nothing for long is restarted all the same, ever more rarely, and after hours the
   adapter with it (`bzd.radio.reset`).
@@ -341,7 +342,7 @@ class Radio:
         if interface == ADVERTISING_MANAGER:
             self._speaker.slot_unknown = True
         if changed.get("Powered") is False:
-            self._speaker.renew = True
+            self._speaker.went_off()
             self._listener.switched()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))

@@ -61,7 +61,8 @@ class Speaker:
         self._state = state
         self._retry = Backoff()
         self._cleared = False
-        """The kernel is known to hold no advertisement of an earlier run."""
+        """The kernel is known to hold nothing that bluetoothd has forgotten: an advertisement of an earlier run, or one
+        that was unregistered while the adapter was off."""
         self._extended: bool | None = None
         """Whether the controller has extended advertising; None where it has to be asked."""
         self._scan_links = False
@@ -113,6 +114,10 @@ class Speaker:
         self._extended = None
         self._state.active_instances = None
         self._advertiser.forget()
+
+    def went_off(self) -> None:
+        """The adapter went off; when it comes on, the kernel sends again what it holds."""
+        self.renew, self._cleared = True, False
 
     def hope(self) -> None:
         """Something changed for good: try again at once."""

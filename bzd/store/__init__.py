@@ -48,6 +48,7 @@ checkpoints included):
     contacts once they end                                  11.1            19 MiB
     ====================================  ======================  =================
 
+The daemon writes those in progress every 50 s, and no contact that did not change: `pydoc bzd.daemon` has what that is.
 10,000 contacts of 5 scan instances are sealed in 0.13 s and opened in 0.18 s of CPU time on that machine.
 
 

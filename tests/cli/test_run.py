@@ -74,6 +74,31 @@ def test_what_is_wrong_at_the_start_is_said(bzd: Bzd, fill: Any, words: tuple[st
     assert bzd("run", "--state", fill(), *words).code == code
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 6, "there is no store at"),
+        (("--set", "radio.adaptr=hci1"), 3, "unknown key radio.adaptr; the nearest is adapter"),
+    ],
+)
+def test_under_the_journal_the_last_words_have_a_priority(
+    fill: Any, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """Why it ends is said once, as an error, with the hint, and an address in it is blotted out as in every line."""
+    with (tmp_path / "journal").open("w+b") as stream:
+        status = os.fstat(stream.fileno())
+        state = fill(name="AA:BB:CC:DD:EE:FF") if words else tmp_path / "AA:BB:CC:DD:EE:FF"
+        command = [sys.executable, "-m", "bzd", "run", "--state", str(state), *words]
+        environment = os.environ | {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert subprocess.run(command, stderr=stream, env=environment, check=False).returncode == code
+        stream.seek(0)
+        (line,) = stream.read().decode().splitlines()
+    assert line.startswith("<3>")
+    assert said in line
+    assert "; " in line
+    assert "AA:BB" not in line
+
+
 def test_no_store(bzd: Bzd, tmp_path: Path) -> None:
     """A badge without a store says how to make one."""
     result = bzd("run", "--state", tmp_path / "none")

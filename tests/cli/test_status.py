@@ -54,6 +54,19 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return put
 
 
+@pytest.mark.parametrize("lacking", ["radio", "store", "neighbours", "clock", "dropped", "config_error", "pid"])
+def test_a_daemon_that_was_not_restarted_since_an_upgrade(bzd: Bzd, write: Write, tmp_path: Path, lacking: str) -> None:
+    """It may lack what this version shows: that is said, with the remedy."""
+    write()
+    found = json.loads((tmp_path / runtime.STATUS_FILE).read_text(encoding="utf-8"))
+    del found[lacking]
+    runtime.write(tmp_path / runtime.STATUS_FILE, json.dumps(found))
+    result = bzd("status")
+    assert (result.code, result.out) == (6, "")
+    assert "the running badge is another version of bzd (1.0)" in result.err
+    assert "systemctl restart bzd" in result.err
+
+
 def test_whom_it_is_sealed_to(bzd: Bzd, write: Write) -> None:
     """Every fingerprint, own keys' only where they are others; a change since the store was made is a warning."""
     write(sealed_to={"contacts": ["aaaa", "bbbb"], "own_keys": ["aaaa", "bbbb"], "changed": []})

@@ -13,6 +13,7 @@ import pytest
 from bzd.config import Config, ProximityConfig
 from bzd.daemon.pausing import PAUSE_MAX_S
 from bzd.errors import DiskFullError
+from bzd.model import Advertisement
 from bzd.store import open_appender
 from bzd.store.requests import RETIRED
 
@@ -344,18 +345,12 @@ def test_its_own_voice_is_not_a_neighbour(play: Any) -> None:
         payload = bench.radio.on_air[0]
         for _ in range(10):
             await bench.go(5)
-            bench.radio.sink(_advertisement(bench.time.now(), payload.data))
+            bench.radio.sink(Advertisement(bench.time.now(), "", "random", -60, payload.data))
         assert bench.badge.neighbours.near(bench.clock.boot) == []
 
     bench = play(scenario)
     assert bench.contacts() == []
     assert bench.badge.pipeline.counts.own == 10
-
-
-def _advertisement(time: float, data: bytes) -> Any:
-    from bzd.model import Advertisement  # noqa: PLC0415  only here
-
-    return Advertisement(time, "", "random", -60, data)
 
 
 def test_a_store_that_cannot_be_written_loses_nothing(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:

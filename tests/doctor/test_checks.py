@@ -53,7 +53,9 @@ HEALTHY = Facts(
         written_bytes=50_000_000,
         uptime_s=86400.0,
     ),
-    ServiceFacts(installed=True, state="active", enabled=True, status="on air", core_limit="0", user="bzd"),
+    ServiceFacts(
+        installed=True, state="active", enabled=True, status="on air", core_limit="0", user="bzd", on_air=True
+    ),
 )
 
 
@@ -82,6 +84,7 @@ FAULTS = [
     ("bluez", Verdict.UNKNOWN, faulty(RADIO, bluez=""), "bluetoothctl"),
     ("bluetoothd", Verdict.PROBLEM, faulty(RADIO, trouble="bluetoothd is not running", adapter=None), "systemctl"),
     ("adapter", Verdict.UNKNOWN, faulty(RADIO, trouble="bluetoothd is not running", adapter=None), "first"),
+    ("bluetoothd", Verdict.WARNING, faulty(RADIO, keeps_strangers=True), "TemporaryTimeout"),
     ("adapter", Verdict.PROBLEM, faulty(RADIO, adapter=None), "radio.adapter"),
     ("adapter", Verdict.PROBLEM, faulty(RADIO, adapter=Adapter(powered=False)), "power on"),
     ("adapter", Verdict.PROBLEM, faulty(RADIO, blocked=True), "rfkill"),
@@ -91,7 +94,14 @@ FAULTS = [
     ("address privacy", Verdict.PROBLEM, faulty(RADIO, privacy="device"), "Privacy = off"),
     ("address privacy", Verdict.UNKNOWN, faulty(RADIO, adapter=Adapter(powered=True)), "sudo"),
     ("address privacy", Verdict.UNKNOWN, faulty(RADIO, adapter=None), "first"),
+    ("address privacy", Verdict.UNKNOWN, faulty(RADIO, privacy=None), "sudo"),
     ("leaks", Verdict.WARNING, faulty(RADIO, verdict=None), "doctor --radio"),
+    (
+        "leaks",
+        Verdict.WARNING,
+        faulty(RADIO, verdict=RadioVerdict(SETUP, 0.0, {ADVERTISING: CLEAN, "active": CLEAN})),
+        "--radio",
+    ),
     ("leaks", Verdict.WARNING, faulty(RADIO, verdict=verdict(CLEAN, LEAKY, LEAKY, CLEAN)), "auto takes another"),
     ("leaks", Verdict.PROBLEM, faulty(RADIO, verdict=verdict(CLEAN, LEAKY, LEAKY, LINKED)), "only advertises"),
     ("leaks", Verdict.PROBLEM, faulty(RADIO, verdict=verdict(LINKED, CLEAN, CLEAN, CLEAN)), "silent"),
@@ -100,7 +110,11 @@ FAULTS = [
     ("advertising", Verdict.PROBLEM, faulty(RADIO, advertises=False), "Low Energy"),
     ("advertising", Verdict.PROBLEM, faulty(RADIO, active_instances=0), "bzd status"),
     ("advertising", Verdict.PROBLEM, faulty(RADIO, tried="Invalid Parameters"), "journalctl"),
+    ("advertising", Verdict.PROBLEM, faulty(SERVICE, on_air=False), "bzd status"),
+    ("advertising", Verdict.UNKNOWN, faulty(SERVICE, on_air=None), "sudo"),
     ("other advertisers", Verdict.WARNING, faulty(RADIO, active_instances=2), "find the program"),
+    ("other advertisers", Verdict.WARNING, faulty(SERVICE, on_air=False), "find the program"),
+    ("other advertisers", Verdict.WARNING, faulty(RADIO, tried="", active_instances=1), "find the program"),
     ("other advertisers", Verdict.UNKNOWN, faulty(RADIO, active_instances=None), "adapter"),
     ("sampling", Verdict.WARNING, faulty(RADIO, monitors=False), "--experimental"),
     ("kernel log", Verdict.WARNING, faulty(RADIO, kernel_log=("Bluetooth: hci0: command 0x0c03 tx timeout",)), "power"),
@@ -111,10 +125,14 @@ FAULTS = [
         "--radio",
     ),
     ("kernel log", Verdict.UNKNOWN, faulty(RADIO, kernel_log=None), "sudo"),
+    ("wi-fi", Verdict.WARNING, faulty(SYSTEM, board="Raspberry Pi 4 Model B Rev 1.4", wifi_mhz=2437), "5 GHz"),
+    ("wi-fi", Verdict.WARNING, faulty(SYSTEM, board="Raspberry Pi 4 Model B Rev 1.4", wifi_mhz=0), "5 GHz"),
     ("clock", Verdict.PROBLEM, faulty(SYSTEM, now=86400.0), "time server"),
     ("clock", Verdict.WARNING, faulty(SYSTEM, synchronised=False), "set-ntp"),
     ("clock", Verdict.UNKNOWN, faulty(SYSTEM, synchronised=None), "timedatectl"),
     ("swap", Verdict.WARNING, faulty(SYSTEM, swaps=("/var/swap",)), "swapoff"),
+    ("swap", Verdict.WARNING, faulty(SYSTEM, swaps=("/dev/zram0 on /dev/loop0",)), "Mechanism=zram"),
+    ("core dumps", Verdict.WARNING, faulty(SYSTEM, core_handler="/usr/share/apport/apport"), "core_pattern"),
     ("core dumps", Verdict.PROBLEM, faulty(SERVICE, core_limit="infinity"), "LimitCORE=0"),
     ("store", Verdict.PROBLEM, faulty(STORE, trouble="there is no store", remedy="bzd init"), "bzd init"),
     ("store", Verdict.UNKNOWN, faulty(STORE, denied=True), "sudo"),
@@ -122,6 +140,7 @@ FAULTS = [
     ("recipients", Verdict.WARNING, faulty(STORE, changes=("it is sealed to 3 public keys",)), "fingerprints"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, mode=0o755), "chmod 0700"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, owner="root"), "chown -R bzd:"),
+    ("permissions", Verdict.PROBLEM, faulty(STORE, store_owner="root"), "chown -R bzd:"),
     ("permissions", Verdict.UNKNOWN, faulty(STORE, mode=None), "sudo"),
     ("origin", Verdict.PROBLEM, faulty(STORE, home=Home.OTHER), "copied"),
     ("origin", Verdict.UNKNOWN, faulty(STORE, denied=True), "sudo"),
@@ -162,18 +181,38 @@ def test_good_kernels_are_good(release: str) -> None:
     assert examine(faulty(SYSTEM, kernel=release))["kernel"].verdict is Verdict.OK
 
 
-def test_a_paused_badge_may_be_silent() -> None:
-    """Its wearer wanted that."""
-    facts = replace(faulty(RADIO, active_instances=0), service=replace(HEALTHY.service, status="paused until 12:00"))
+@pytest.mark.parametrize(
+    "service",
+    [
+        replace(HEALTHY.service, status="paused until 12:00", on_air=None),
+        replace(HEALTHY.service, on_air=False, paused=True),
+        ServiceFacts(by_hand=True, on_air=False, paused=True),
+    ],
+)
+def test_a_paused_badge_may_be_silent(service: ServiceFacts) -> None:
+    """Its wearer wanted that, whether the service told or the badge itself."""
+    facts = replace(faulty(RADIO, active_instances=0), service=service)
     assert examine(facts)["advertising"].verdict is Verdict.OK
 
 
 def test_a_badge_that_runs_at_a_terminal_is_no_other_advertiser() -> None:
     """Testers run it by hand."""
-    facts = replace(HEALTHY, service=ServiceFacts(by_hand=True))
+    facts = replace(HEALTHY, service=ServiceFacts(by_hand=True, on_air=True))
     findings = examine(facts)
     assert findings["other advertisers"].verdict is Verdict.OK
     assert findings["advertising"].text == "the badge is on air"
+
+
+def test_a_badge_whose_word_may_not_be_read_counts_as_one_advertiser() -> None:
+    """Somebody outside its group is not told of another that may not be."""
+    assert examine(faulty(SERVICE, on_air=None))["other advertisers"].verdict is Verdict.OK
+
+
+def test_wifi_out_of_the_way_is_no_matter() -> None:
+    """Off, at 5 GHz, or on a board whose radios have antennas of their own."""
+    pi = "Raspberry Pi Zero 2 W Rev 1.0"
+    for board, mhz in ((pi, None), (pi, 5180), ("", 2437), ("Some Board", 0)):
+        assert examine(faulty(SYSTEM, board=board, wifi_mhz=mhz))["wi-fi"].verdict is Verdict.OK
 
 
 def test_a_card_is_not_judged_by_what_booting_wrote() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,48 @@ def test_swap_on_a_disk_is_told_from_compressed_memory(tmp_path: Path) -> None:
     assert machine_facts.system(FixedClock(5.0), tmp_path / "none").swaps == ()
 
 
+def test_compressed_memory_that_is_written_to_a_disk_is_swap(tmp_path: Path) -> None:
+    """As Raspberry Pi OS trixie has it unless it is told otherwise: a zram with a file behind it."""
+    write(tmp_path, "proc/swaps", "Filename Type Size Used Priority\n/dev/zram0  partition 1 0 100\n")
+    write(tmp_path, "sys/block/zram0/backing_dev", "none\n")
+    assert machine_facts.system(FixedClock(5.0), tmp_path).swaps == ()
+    write(tmp_path, "sys/block/zram0/backing_dev", "/dev/loop0\n")
+    assert machine_facts.system(FixedClock(5.0), tmp_path).swaps == ("/dev/zram0 on /dev/loop0",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "handler"),
+    [
+        ("core\n", ""),
+        ("|/usr/lib/systemd/systemd-coredump %P %u %g %s %t %c %h\n", ""),
+        ("|/usr/share/apport/apport -p%p -s%s\n", "/usr/share/apport/apport"),
+    ],
+)
+def test_who_is_given_crashed_programs(tmp_path: Path, pattern: str, handler: str) -> None:
+    """A program that is piped to looks at no limit, but for systemd's."""
+    write(tmp_path, "proc/sys/kernel/core_pattern", pattern)
+    assert machine_facts.system(FixedClock(5.0), tmp_path).core_handler == handler
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "mhz"),
+    [
+        ("up\n", "channel 6 (2437 MHz), width: 20 MHz, center1: 2437 MHz", 2437),
+        ("up\n", "type AP", 0),
+        ("down\n", "channel 6 (2437 MHz)", None),
+    ],
+)
+def test_the_band_of_the_wifi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, told: str, mhz: int | None
+) -> None:
+    """From what iw prints, where it is installed, of an interface that is up."""
+    write(tmp_path, "sys/class/net/wlan0/operstate", state)
+    write(tmp_path, "bin/iw", f"#!/bin/sh\necho '\t{told}'\n")
+    (tmp_path / "bin/iw").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert machine_facts.system(FixedClock(5.0), tmp_path).wifi_mhz == mhz
+
+
 def test_a_store_is_looked_at(tmp_path: Path) -> None:
     """Recipients, permissions and space of a real one; nothing in it is changed but SQLite's shared memory."""
     state, identity = tmp_path / "state", Identity.generate()
@@ -40,6 +83,7 @@ def test_a_store_is_looked_at(tmp_path: Path) -> None:
     assert facts.recipients == (identity.public.fingerprint,)
     assert (facts.trouble, facts.denied, facts.own_identity, facts.home) == ("", False, True, Home.UNKNOWN)
     assert (facts.mode, facts.read_only, facts.uptime_s) == (0o700, False, 7200.5)
+    assert facts.store_owner == facts.owner == pwd.getpwuid(os.geteuid()).pw_name
     assert facts.free_bytes is not None
     assert facts.free_bytes > 0
     assert {path: path.read_bytes() for path in before} == before
@@ -97,6 +141,25 @@ def test_a_badge_without_systemd_is_noticed(
     assert not machine_facts.service().by_hand
     (tmp_path / "status.json").write_text(json.dumps(told))
     assert machine_facts.service().by_hand is runs
+
+
+@pytest.mark.parametrize(
+    ("told", "on_air", "paused"),
+    [
+        ({"radio": {"advertising": True}, "paused": False}, True, False),
+        ({"radio": {"advertising": False}, "paused": True}, False, True),
+        ({"radio": {"advertising": "yes"}}, None, False),
+        ({"radio": []}, None, False),
+    ],
+)
+def test_a_badge_tells_whether_it_is_on_air(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, told: dict[str, object], on_air: bool | None, paused: bool
+) -> None:
+    """By its status file; nonsense there is no word."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    (tmp_path / "status.json").write_text(json.dumps(told | {"running": True, "pid": os.getpid()}))
+    found = machine_facts.service()
+    assert (found.on_air, found.paused) == (on_air, paused)
 
 
 def test_programs_that_fail_tell_nothing() -> None:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -61,6 +64,33 @@ def test_a_badge_is_paused_and_comes_back_obeying_the_verdict(tmp_path: Path, mo
             assert not bluez.discovering
 
     run(scenario)
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_an_advertisement_is_tried_while_the_badge_is_paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A legacy controller takes none while the badge scans, which would be a false alarm; afterwards it is back."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    outcome, told_on_air = [], []
+
+    async def scenario() -> None:
+        async with a_daemon(tmp_path) as (daemon, bluez):
+
+            def look() -> None:
+                words = ["doctor", "--advertise", "--json", "--state", str(tmp_path / "state")]
+                done = subprocess.run([sys.executable, "-m", "bzd", *words], capture_output=True, check=False)
+                told_on_air.append(daemon.status()["radio"]["advertising"])
+                outcome.extend(json.loads(done.stdout)["checks"])
+
+            before = len(bluez.aired)
+            await asyncio.to_thread(look)
+            assert bluez.aired[before][:16] == bytes(16)
+            await until(lambda: daemon.on_air() and bluez.aired[-1] != bluez.aired[before], 10)
+
+    run(scenario)
+    texts = {check["check"]: check["text"] for check in outcome}
+    assert texts["advertising"] == "an advertisement was taken"
+    assert told_on_air == [True]
+    assert texts["other advertisers"] == "no other program advertises"
 
 
 @pytest.mark.usefixtures("system_bus")

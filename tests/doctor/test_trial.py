@@ -105,11 +105,12 @@ def _recorded(monkeypatch: pytest.MonkeyPatch, bluez: RecordedBluez) -> None:
 
 @pytest.mark.parametrize("legacy", [True, False])
 def test_a_clean_radio(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch, legacy: bool) -> None:  # noqa: FBT001
-    """Every way is tried in both orders, and clean in that of the badge; nothing is left registered."""
+    """Every way is tried in both orders, and clean in that of the badge; nothing is left registered or connectable."""
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
         bluez = RecordedBluez(legacy=legacy)
+        bluez.connectable = True  # as somebody left it who made the adapter discoverable
         await bluez.start()
         _recorded(monkeypatch, bluez)
         found = await trial.run("hci0", 1000.0, NONE)
@@ -117,7 +118,7 @@ def test_a_clean_radio(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch, l
         assert (found.verdict.time, found.extended) == (1000.0, not legacy)
         assert len(found.rows) == 7
         assert bluez.switched == [False, True]
-        assert [bluez.adverts, bluez.discovering, bluez.monitors] == [{}, set(), {}]
+        assert [bluez.adverts, bluez.discovering, bluez.monitors, bluez.shown_publicly] == [{}, set(), {}, []]
         await bluez.stop()
 
     run(scenario)

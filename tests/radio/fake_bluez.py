@@ -45,12 +45,9 @@ class FakeBluez(FakeDevices):
         busy: whether the kernel goes on with the discovery of an earlier bluetoothd, until the adapter is switched off.
         aired_while_busy: advertisements that went on air meanwhile, beside the address of that discovery.
         switched: what the adapter was told by its clients: on or off, in order.
-        switch_s: how long the adapter takes to go off or on; meanwhile BlueZ answers Busy to whoever switches it.
         hung: calls that were not answered.
         connectable: whether the kernel has the adapter so, whatever BlueZ shows; ended by a start of bluetoothd.
         shown_publicly: payloads that were on air while it was, under the public address.
-        powers_up_when_asked: whether the adapter comes on in the instant after its properties were read.
-        power_cycle_when_registering: whether the adapter goes off and on before the next registration is answered.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -81,13 +78,9 @@ class FakeBluez(FakeDevices):
         self.busy = False
         self.aired_while_busy = 0
         self.switched: list[bool] = []
-        self.switch_s = 0.0
-        self._switching = False
         self.hung = 0
         self.connectable = False
         self.shown_publicly: list[bytes] = []
-        self.powers_up_when_asked = False
-        self.power_cycle_when_registering = False
         self._hanging: bool | str = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -234,32 +227,16 @@ class FakeBluez(FakeDevices):
             return Message.new_error(message, error, "refused")
         if found is None:
             return Message.new_error(message, f"{_DBUS}.Error.InvalidArgs", f"No such interface '{message.body[0]}'")
-        answer = Message.new_method_return(message, "a{sv}", [found])
-        if self.powers_up_when_asked and message.body[0] == ADAPTER:
-            self.powers_up_when_asked = False
-            self.bus.send(answer)
-            self._change({"Powered": True})
-            return True
-        return answer
+        return Message.new_method_return(message, "a{sv}", [found])
 
-    def _set(self, message: Message) -> Message | bool:
-        """Set Powered, or one of those that `make` knows."""
+    def _set(self, message: Message) -> Message:
+        """Set Powered, or one of those that `make` knows; a kernel that is busy is no more when it is off."""
         name, on = str(message.body[1]), bool(message.body[2].value)
-        error = "org.bluez.Error.Busy" if self._switching else self.refuse.get("Set")
-        if error := error or (None if on else self.refuse.get(f"{name} off")):
+        if error := self.refuse.get("Set") or (None if on else self.refuse.get(f"{name} off")):
             return Message.new_error(message, error, "refused")
         if name != "Powered":
             self.make(name, on=on)
             return Message.new_method_return(message)
-        if not self.switch_s:
-            return self._switched(message)
-        self._switching = True
-        asyncio.get_running_loop().call_later(self.switch_s, lambda: self.bus.send(self._switched(message)))
-        return True
-
-    def _switched(self, message: Message) -> Message:
-        """Powered is set; a kernel that is busy is no more when it is off."""
-        on, self._switching = bool(message.body[2].value), False
         self.switched.append(on)
         self.busy = False
         self.switch(on=on)
@@ -329,10 +306,6 @@ class FakeBluez(FakeDevices):
         self.aired_while_busy += bool(data) and self.busy
         self._ask_for_responses()
         self._instances()
-        if data and self.power_cycle_when_registering:
-            self.power_cycle_when_registering = False
-            await self.power(on=False)
-            await self.power(on=True)
         return ""
 
     def _ask_for_responses(self) -> None:

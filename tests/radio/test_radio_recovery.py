@@ -69,26 +69,6 @@ def test_a_bluetoothd_that_crashed_is_started(system_bus: SystemBus, monkeypatch
     run(scenario)
 
 
-def test_an_id_that_power_revived_is_taken_back_before_the_next(system_bus: SystemBus) -> None:
-    """The kernel sends it again under a new address; the next ID must not come to be on that address."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with a_bed() as bed:
-            await bed.up()
-            await bed.bluez.power(on=False)
-            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
-            assert not bed.radio.state.advertising
-            await bed.bluez.power(on=True)
-            await until(partial(bed.has_rotated, 2))
-            first, revived, second = bed.bluez.aired
-            assert first == revived != second
-            assert list(bed.bluez.kernel.values()) == [second]
-            assert not bed.bluez.linked
-
-    run(scenario)
-
-
 def test_what_an_earlier_run_left_in_the_kernel_is_cleared(system_bus: SystemBus) -> None:
     """It ended while the adapter was off; the first ID of this run must not come to be on that one's address."""
     assert system_bus.socket.exists()
@@ -100,61 +80,6 @@ def test_what_an_earlier_run_left_in_the_kernel_is_cleared(system_bus: SystemBus
             await bed.up()
             assert not bluez.linked
             assert list(bluez.kernel.values()) == bluez.aired
-
-    run(scenario)
-
-
-def test_a_pause_while_the_adapter_is_off_holds_when_it_is_on(system_bus: SystemBus) -> None:
-    """What the kernel revives is taken back even though nothing is to follow it."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with a_bed() as bed:
-            await bed.up()
-            await bed.bluez.power(on=False)
-            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
-            bed.radio.pause()
-            await asyncio.sleep(0.1)
-            await bed.bluez.power(on=True)
-            await until(lambda: not bed.bluez.kernel)
-            assert not bed.bluez.adverts
-
-    run(scenario)
-
-
-def test_a_power_cycle_in_an_instant_renews_everything(system_bus: SystemBus) -> None:
-    """Off and on before the badge could act: whatever was revived is replaced, and the deaf scan begun again."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with a_bed() as bed:
-            await bed.up()
-            await bed.bluez.power(on=False)
-            await bed.bluez.power(on=True)
-            await until(partial(bed.has_rotated, 2))
-            assert len(bed.bluez.discovering) == 1
-            assert not bed.bluez.linked
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("legacy", [True, False])
-def test_a_power_cycle_while_an_id_is_registered_renews_it(
-    system_bus: SystemBus,
-    legacy: bool,  # noqa: FBT001  parametrized
-) -> None:
-    """Off and on before BlueZ has answered: what it then holds was revived, and does not stay on air."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        async with a_bed(FakeBluez(legacy=legacy)) as bed:
-            await until(partial(bed.has_rotated, 1))
-            bed.bluez.power_cycle_when_registering = True
-            bed.radio.rotate()
-            await until(partial(bed.has_rotated, 3))
-            assert list(bed.bluez.kernel.values()) == bed.bluez.aired[-1:]
-            assert bed.bluez.aired.count(bed.bluez.aired[-1]) == 1
-            assert not bed.bluez.linked
 
     run(scenario)
 
@@ -188,20 +113,6 @@ def test_a_start_without_bus_bluetoothd_and_adapter(system_bus: SystemBus) -> No
             await bluez.start()
             await until(lambda: "no adapter" in bed.radio.state.troubles["radio"])
             bluez.plug()
-            await bed.up()
-
-    run(scenario)
-
-
-def test_an_adapter_that_comes_on_while_it_is_looked_at(system_bus: SystemBus) -> None:
-    """The answer "off" and the signal "on" arrive in one go; the signal is the later one."""
-    assert system_bus.socket.exists()
-
-    async def scenario() -> None:
-        bluez = FakeBluez()
-        bluez.adapter["Powered"] = ("b", False)
-        bluez.powers_up_when_asked = True
-        async with a_bed(bluez) as bed:
             await bed.up()
 
     run(scenario)

@@ -7,9 +7,10 @@ import asyncio
 import logging
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
-from dbus_fast import Variant
+from dbus_fast import Message, Variant
 
 from bzd.radio.bus import Bus
 from bzd.radio.reset import SILENT_MAX_S, SILENT_S, STUCK_MAX_S, STUCK_S, Reset
@@ -18,6 +19,28 @@ from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
 from .fake_devices import PATH
 from .radio_bed import UUID, Bed, a_bed
+
+
+class SlowBluez(FakeBluez):
+    """Takes `switch_s` seconds to switch the adapter, and is busy for whoever else would; as bluetoothd is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.switch_s = 0.0
+        self.switching = False
+
+    def _set(self, message: Message) -> Any:
+        if message.body[1] != "Powered":
+            return super()._set(message)
+        if self.switching:
+            return Message.new_error(message, "org.bluez.Error.Busy", "it is being switched")
+        self.switching = True
+        asyncio.get_running_loop().call_later(self.switch_s, self._switched, message)
+        return True
+
+    def _switched(self, message: Message) -> None:
+        self.switching = False
+        self.bus.send(super()._set(message))
 
 
 def _reset() -> Reset:
@@ -165,7 +188,7 @@ def test_who_ends_it_while_it_is_off_finds_the_adapter_on(
     assert system_bus.socket.exists()
 
     async def scenario() -> None:
-        bluez = FakeBluez()
+        bluez = SlowBluez()
         await bluez.start()
         bed = Bed(bluez, keep=lambda _: None)
         task = asyncio.create_task(bed.radio.run())
@@ -174,7 +197,7 @@ def test_who_ends_it_while_it_is_off_finds_the_adapter_on(
         await until(lambda: "radio" in bed.radio.state.troubles)
         bluez.busy, bluez.switch_s = True, switch_s
         await bluez.start()
-        await until(lambda: bluez._switching and bluez.switched == before)
+        await until(lambda: bluez.switching and bluez.switched == before)
         began = asyncio.get_running_loop().time()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -7,6 +7,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.e2e.guest.bed import Bed
+
+MEMORY_MB = 45.0
+"""Resident memory of the daemon stays below this, in MB of 10**6 bytes: a tenth of the smallest board that it is for, a
+Raspberry Pi Zero 2 W with 512 MB."""
 _KIB_PER_MB = 1000**2 / 1024
 
 
@@ -15,6 +20,7 @@ class Holding(NamedTuple):
 
     Attributes:
         rss_mb: resident memory, MB (10**6 bytes).
+        peak_mb: the most that it has been so far.
         pss_mb: the same with pages shared with other processes divided among them.
         files: open files.
         threads: threads.
@@ -22,6 +28,7 @@ class Holding(NamedTuple):
     """
 
     rss_mb: float
+    peak_mb: float
     pss_mb: float
     files: int
     threads: int
@@ -34,11 +41,17 @@ class Holding(NamedTuple):
         status, rollup, io = ((process / name).read_text() for name in ("status", "smaps_rollup", "io"))
         return cls(
             round(_number(status, "VmRSS") / _KIB_PER_MB, 1),
+            round(_number(status, "VmHWM") / _KIB_PER_MB, 1),
             round(_number(rollup, "Pss") / _KIB_PER_MB, 1),
             len(list((process / "fd").iterdir())),
             _number(status, "Threads"),
             _number(io, "write_bytes"),
         )
+
+
+def check_memory(bed: Bed, whose: str, mb: float) -> None:
+    """Check that the daemon's resident memory is below the bound."""
+    bed.check(f"{whose} takes less than {MEMORY_MB:g} MB", mb < MEMORY_MB, f"{mb} MB")
 
 
 def _number(text: str, name: str) -> int:

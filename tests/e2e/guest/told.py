@@ -15,7 +15,7 @@ from bzd.radio.adapter import MAIN_CONF
 from tests.e2e.guest import bluez, wall
 from tests.e2e.guest.badge import BZD, STATE, UNIT, call
 from tests.e2e.guest.bed import Bed
-from tests.e2e.guest.installed import CONFIG, drop_in
+from tests.e2e.guest.installed import drop_in
 
 _STORE = STATE / "store.sqlite"
 _RECIPIENTS = STATE / "recipients"
@@ -54,17 +54,21 @@ async def unplugged(bed: Bed) -> AsyncIterator[None]:
     """The adapter is gone."""
     await bed.radio("unplug", number=0)
     await asyncio.sleep(1)
-    yield
-    await bed.radio("plug", number=0)
-    await bluez.powered("hci0")
+    try:
+        yield
+    finally:
+        await bed.radio("plug", number=0)
+        await bluez.powered("hci0")
 
 
 @asynccontextmanager
 async def _privacy(_: Bed) -> AsyncIterator[None]:
     before = MAIN_CONF.read_text()
     MAIN_CONF.write_text(f"{before}Privacy = device\n")
-    yield
-    MAIN_CONF.write_text(before)
+    try:
+        yield
+    finally:
+        MAIN_CONF.write_text(before)
 
 
 @asynccontextmanager
@@ -77,10 +81,12 @@ async def _advertiser(_: Bed) -> AsyncIterator[None]:
     process.stdin.write(b"advertise on\n")
     await process.stdin.drain()
     await asyncio.sleep(2)
-    yield
-    process.terminate()
-    await process.wait()
-    await asyncio.sleep(1)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+        await asyncio.sleep(1)
 
 
 @asynccontextmanager
@@ -94,9 +100,11 @@ async def _past(_: Bed) -> AsyncIterator[None]:
 async def _stranger(_: Bed) -> AsyncIterator[None]:
     await bluez.run(BZD, "keygen", "-o", "/root/stranger.key")
     shutil.copy("/root/stranger.pub", _RECIPIENTS)
-    yield
-    for path in (Path("/root/stranger.key"), Path("/root/stranger.pub"), _RECIPIENTS / "stranger.pub"):
-        path.unlink()
+    try:
+        yield
+    finally:
+        for path in (Path("/root/stranger.key"), Path("/root/stranger.pub"), _RECIPIENTS / "stranger.pub"):
+            path.unlink()
 
 
 @asynccontextmanager
@@ -105,40 +113,49 @@ async def _swap(_: Bed) -> AsyncIterator[None]:
     _SWAP.chmod(0o600)
     await bluez.run("mkswap", str(_SWAP))
     await bluez.run("swapon", str(_SWAP))
-    yield
-    await bluez.run("swapoff", str(_SWAP))
-    _SWAP.unlink()
+    try:
+        yield
+    finally:
+        await bluez.run("swapoff", str(_SWAP))
+        _SWAP.unlink()
 
 
 @asynccontextmanager
 async def _core_dumps(_: Bed) -> AsyncIterator[None]:
     await drop_in("core", "LimitCORE=infinity")
-    yield
-    await drop_in("core")
+    try:
+        yield
+    finally:
+        await drop_in("core")
 
 
 @asynccontextmanager
 async def _disabled(_: Bed) -> AsyncIterator[None]:
     await bluez.run("systemctl", "disable", UNIT)
-    yield
-    await bluez.run("systemctl", "enable", UNIT)
+    try:
+        yield
+    finally:
+        await bluez.run("systemctl", "enable", UNIT)
 
 
 @asynccontextmanager
 async def _failed(_: Bed) -> AsyncIterator[None]:
-    CONFIG.write_text("[scan]\nmodus = 'active'\n")
-    await call("systemctl", "restart", UNIT)
-    yield
-    CONFIG.unlink()
-    await bluez.run("systemctl", "stop", UNIT)
-    await bluez.run("systemctl", "reset-failed", UNIT)
+    await drop_in("failing", "ExecStartPre=/bin/false", "Restart=no")
+    await call("systemctl", "start", UNIT)
+    try:
+        yield
+    finally:
+        await drop_in("failing")
+        await bluez.run("systemctl", "reset-failed", UNIT)
 
 
 @asynccontextmanager
 async def _no_store(_: Bed) -> AsyncIterator[None]:
     away = _STORE.rename(STATE / "away")
-    yield
-    away.rename(_STORE)
+    try:
+        yield
+    finally:
+        away.rename(_STORE)
 
 
 @asynccontextmanager
@@ -146,30 +163,38 @@ async def _damage(_: Bed) -> AsyncIterator[None]:
     before = _STORE.read_bytes()
     with _STORE.open("r+b") as file:
         file.write(os.urandom(4096))
-    yield
-    with _STORE.open("r+b") as file:
-        file.write(before)
+    try:
+        yield
+    finally:
+        with _STORE.open("r+b") as file:
+            file.write(before)
 
 
 @asynccontextmanager
 async def _foreign(_: Bed) -> AsyncIterator[None]:
     shutil.chown(STATE, "root")
-    yield
-    shutil.chown(STATE, "bzd")
+    try:
+        yield
+    finally:
+        shutil.chown(STATE, "bzd")
 
 
 @asynccontextmanager
 async def _full(_: Bed) -> AsyncIterator[None]:
     await bluez.run("mount", "-t", "tmpfs", "-o", "size=9M,mode=700", "tmpfs", str(STATE))
-    yield
-    await bluez.run("umount", str(STATE))
+    try:
+        yield
+    finally:
+        await bluez.run("umount", str(STATE))
 
 
 @asynccontextmanager
 async def _refused(bed: Bed) -> AsyncIterator[None]:
     await bed.radio("fail", number=0, opcode=_ADVERTISE, status="COMMAND_DISALLOWED")
-    yield
-    await bed.radio("heal", number=0)
+    try:
+        yield
+    finally:
+        await bed.radio("heal", number=0)
 
 
 RUNNING = (

@@ -12,7 +12,7 @@ from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.installed import ADMIN, BACK_S, IDENTITY, journal, on_air, status, surround
 
 CONTROLLERS = ("legacy",)
-LIMIT_S = 180.0
+LIMIT_S = 300.0
 
 _EXPOSURE_MAX = 0.3
 _STOP_S = 4.0

@@ -16,7 +16,7 @@ from tests.e2e.guest.told import RUNNING, STOPPED, Told, unplugged
 
 CONTROLLERS = ("legacy",)
 QUICK = False
-LIMIT_S = 600.0
+LIMIT_S = 900.0
 
 _RADIO_FAULTS = ("bluetoothd killed", "radio blocked by rfkill", "dbus-daemon restarted")
 """Of `FAULTS`, which the scenario `recovery` tries on the radio alone; these reach it through the sandbox."""

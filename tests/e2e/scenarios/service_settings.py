@@ -31,7 +31,7 @@ from tests.e2e.guest.installed import (
 
 CONTROLLERS = ("legacy",)
 QUICK = False
-LIMIT_S = 600.0
+LIMIT_S = 900.0
 
 _STRANGER = "1A:00:00:00:00:02"
 """A beacon without a rolling ID (Eddystone's service, no data)."""

@@ -10,6 +10,7 @@ from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.daemon import Daemon
 from tests.e2e.guest.days import HEADER, Day, Days
 from tests.e2e.guest.listening import crowd_data
+from tests.e2e.guest.memory import check_memory
 
 CONTROLLERS = ("legacy",)
 QUICK = False
@@ -60,6 +61,7 @@ async def _others(bed: Bed) -> None:
 
 def _judge(bed: Bed, days: Sequence[Day]) -> None:
     first, last = days[0], days[-1]
+    check_memory(bed, "the badge", max(day.rss_mb for day in days))
     bed.check("memory does not grow", last.rss_mb <= first.rss_mb * _MORE, f"{first.rss_mb} MB, {last.rss_mb} MB")
     costs = [day.cpu_s / day.reports for day in days]
     bed.check("a report costs as much as before", costs[-1] <= costs[0] * 1.2, f"{costs[-1] / costs[0]:.2f}")
