@@ -7,7 +7,7 @@ from tests.e2e.guest import bluez, tried
 from tests.e2e.guest.bed import Bed
 
 QUICK = False
-LIMIT_S = 240.0
+LIMIT_S = 320.0
 
 
 async def run(bed: Bed) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from tests.e2e.guest import tried
 from tests.e2e.guest.bed import Bed
 
-LIMIT_S = 180.0
+LIMIT_S = 240.0
 
 _WAYS = ("advertising", "full", "active", "passive")
 
