@@ -125,10 +125,11 @@ class Service:
                 await self._turn(badge, keeping)
         finally:
             self._setting.notifier.stopping()
-            await self._warnings.stop()
+            matching = asyncio.create_task(self._warnings.stop())  # a large process may take a while to end
             try:
                 await badge.stop()
             finally:
+                await matching
                 self._write_status(self._status(badge, keeping) | {"running": False, "words": "stopped"})
                 self._withdraw_metrics("")
         _log.info("stopped; everything is stored")

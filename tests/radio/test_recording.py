@@ -217,6 +217,7 @@ def test_doctor_asks_bluetoothd(tmp_path: Path) -> None:
     async def scenario() -> list[dict[str, dict[str, str]]]:
         found = []
         async with bluez() as fake:
+            fake.adapter["Connectable"] = ("b", False)  # which not every bluetoothd tells
             words = ("doctor", "--json", "--state", tmp_path)
             found.append(_checks((await _end(*words, "--advertise"))[1]))
             fake.set_adapter(Discoverable=True)
