@@ -88,7 +88,6 @@ class Intercept:
 
     def _during(self, address: str, span: Span) -> int:
         """How many IDs were on air while an address sent scan requests, the one of its own adverts included."""
-        meanwhile = {
-            data for data, shown in self._shown.items() if shown.first <= span.last and span.first <= shown.last
-        }
+        shown = {data: self._shown[data] for data in self.ids}
+        meanwhile = {data for data, each in shown.items() if each.first <= span.last and span.first <= each.last}
         return len(meanwhile | self.payloads.get(address, set()))
