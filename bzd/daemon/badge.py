@@ -287,7 +287,7 @@ class Badge:
         try:
             return self._retention.due()
         except BzdError as error:
-            self.troubles.report("store", str(error), boot)
+            self.troubles.report("store", f"{error}; {error.hint}", boot)
             return False
 
     def _begin(self, work: Callable[[], None]) -> None:
@@ -306,7 +306,7 @@ class Badge:
             for number, answer in self._answers.due(self.keeper.requests(), boot):
                 self.keeper.answer(number, answer)
         except BzdError as error:
-            self.troubles.report("store", str(error), boot)
+            self.troubles.report("store", f"{error}; {error.hint}", boot)
 
     def _honour(self, verb: str) -> Promise | str:
         """Do what is asked, and answer."""
