@@ -206,11 +206,13 @@ class Radio:
         try:
             await self._watch.ready(broadcasting=self._broadcasting)
             await self._look_up_verdict()
-            await self._settle()
+            begin_anew = await self._settle()
         except RadioError as error:
             await self._silence_all()
             await self._turn_on_again()
             return self._failed(f"{error}; {error.hint}")
+        if begin_anew:
+            return 0.0
         self._retry.reset()
         self._troubles.clear("radio", self._now(), f"adapter {self._adapter} is ready")
         if self._state.paused:
@@ -225,20 +227,25 @@ class Radio:
         await self._speaker.judge_slot()
         return wait
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> bool:
         """Nothing goes on air before the adapter is known not to be connectable (`bzd.radio.leftover`).
+
+        Returns:
+            whether the adapter was switched off and on for it.
 
         Raises:
             RadioError: if that cannot be had.
         """
         if not self._broadcasting or self._state.paused or not self._watch.suspect:
-            return
+            return False
         await self._silence_all()
         if self._advertiser.registered:
             raise RadioError(
                 "bluetoothd does not take back the advertisement", "`systemctl restart bluetooth` may help"
             )
+        reason = self._watch.left_advertising if await self._is_extended() else ""
         await self._watch.settle()
+        return bool(reason) and await self._switch(reason)
 
     def _failed(self, text: str) -> float:
         """Nothing can be done at present; returns the seconds until the next try."""
@@ -287,12 +294,16 @@ class Radio:
             return False
         self._reset.spend(now)
         await self._silence_all()
-        if self._advertiser.registered:
-            return True  # BlueZ could not be told, and would have it revived
+        if not self._advertiser.registered:  # else BlueZ could not be told, and would have it revived
+            await self._switch(reason)
+        return True
+
+    async def _switch(self, reason: str) -> bool:
+        """Switch the adapter off and on unless somebody minds; nothing of ours is registered. Whether it was tried."""
         try:
             if others := await self._reset.others(scan_is_ours=self._listener.scanner.stuck):
                 _log.debug("the adapter is not switched off and on: %s", others)
-                return True
+                return False
             _log.info("switching adapter %s off and on: %s", self._adapter, reason)
             await self._reset.switch()
         except BusError as failure:

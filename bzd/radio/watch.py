@@ -76,6 +76,11 @@ class Watch:
         """Whether the adapter may have been left connectable, so that nothing may be advertised before `settle`."""
         return self._leftover.suspected
 
+    @property
+    def left_advertising(self) -> str:
+        """Why the kernel may advertise by itself until the adapter was off, in words; empty if it does not."""
+        return self._leftover.left_advertising
+
     async def settle(self) -> None:
         """Have the adapter not connectable; after `ready`, and while nothing of ours is registered.
 

@@ -48,6 +48,7 @@ class FakeBluez(FakeDevices):
         hung: calls that were not answered.
         connectable: whether the kernel has the adapter so, whatever BlueZ shows; ended by a start of bluetoothd.
         shown_publicly: payloads that were on air while it was, under the public address.
+        by_itself: whether an extended controller advertises what nobody asked for, as from then on until it is off.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -81,6 +82,7 @@ class FakeBluez(FakeDevices):
         self.hung = 0
         self.connectable = False
         self.shown_publicly: list[bytes] = []
+        self.by_itself = False
         self._hanging: bool | str = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,7 +128,7 @@ class FakeBluez(FakeDevices):
     def switch(self, *, on: bool) -> None:
         """As `power`, at once."""
         self.discovering.clear()
-        self.wedged = False
+        self.wedged = self.by_itself = False
         self._change({"Powered": on, "Discovering": False})
         if on:
             self.aired += self.kernel.values()
@@ -143,6 +145,7 @@ class FakeBluez(FakeDevices):
         if name == "Discoverable" or not on:
             self._change({"Discoverable": on})
         self.shown_publicly += [data for data in self.kernel.values() if data and on]
+        self.by_itself = self.by_itself or (on and not self.legacy and bool(self.kernel))
 
     def end_discoverable(self) -> None:
         """DiscoverableTimeout is over: the kernel, which ends that, leaves the adapter connectable."""

@@ -12,9 +12,9 @@ from .fake_bluez import FakeBluez
 from .radio_bed import a_bed
 
 
-def a_bluez(*, shows: bool) -> FakeBluez:
+def a_bluez(*, shows: bool, legacy: bool = True) -> FakeBluez:
     """As BlueZ 5.82, which shows whether an adapter is connectable, or as 5.66, which does not."""
-    bluez = FakeBluez()
+    bluez = FakeBluez(legacy=legacy)
     if shows:
         bluez.adapter["Connectable"] = ("b", False)
     return bluez
@@ -36,6 +36,29 @@ def test_after_discoverable_timeout_nothing_is_public(system_bus: SystemBus, *, 
             await until(lambda: bed.on_air() and not bed.bluez.connectable)
             assert not bed.bluez.adapter["Discoverable"][1]
             assert len(bed.bluez.shown_publicly) == shown
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("shows", [True, False])
+@pytest.mark.parametrize("legacy", [True, False])
+def test_what_the_kernel_then_advertises_by_itself_is_ended(
+    system_bus: SystemBus, *, legacy: bool, shows: bool
+) -> None:
+    """With extended advertising the adapter has to be off for an instant; with a legacy controller it need not be."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed(a_bluez(shows=shows, legacy=legacy)) as bed:
+            await bed.up()
+            bed.bluez.make("Discoverable", on=True)
+            assert bed.bluez.by_itself is not legacy
+            await until(lambda: bed.off_air() and "radio" in bed.radio.state.troubles)
+            assert bed.bluez.switched == []
+            bed.bluez.end_discoverable()
+            await until(lambda: bed.on_air() and not bed.bluez.connectable)
+            assert not bed.bluez.by_itself
+            assert bed.bluez.switched == ([] if legacy else [False, True])
 
     run(scenario)
 
