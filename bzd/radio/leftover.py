@@ -56,9 +56,9 @@ class Leftover:
     def left_advertising(self) -> str:
         """Why a controller with extended advertising has to be off for an instant, in words; empty if it need not be.
 
-        Becoming connectable beside an advertisement, Linux 6.12 begins another one there, instance 0, of nothing and
-        under the public address, and ends it no more (`hci_update_connectable_sync` of net/bluetooth/hci_sync.c;
-        measured, no issue is known).
+        Becoming connectable beside an advertisement, Linux (6.1 and 6.12) begins another one there, instance 0, of
+        nothing and under the public address, and ends it no more (`hci_update_connectable_sync` of
+        net/bluetooth/hci_sync.c; measured, no issue is known).
         """
         return "it was discoverable, and goes on to show its public address" if self._seen else ""
 

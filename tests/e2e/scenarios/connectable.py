@@ -63,7 +63,12 @@ async def _for_a_while(bed: Bed, badge: Daemon) -> None:
 async def _past_bluetoothd(bed: Bed, badge: Daemon) -> None:
     """`btmgmt connectable on`: seen by the badge where bluetoothd shows it, by doctor as root everywhere."""
     with Management(0) as management:
-        bed.check("the kernel is told to connect", management.connect(on=True) == 0)
+        told = management.connect(on=True) == 0
+    if bed.kind == "extended" and not told:
+        # It begins instance 0 for it, of which a controller that was off knows nothing.
+        bed.skip("doctor says that it is connectable", "the kernel fails to make this controller so")
+        return
+    bed.check("the kernel is told to connect", told)
     _, findings = await doctor()
     found = findings["address privacy"]
     bed.check("doctor says that it is connectable", found["verdict"] == "problem", found["text"])
