@@ -50,7 +50,7 @@ ID on air; at most 5 is checked, and with extended advertising as well):
 | bluetoothd restarted; stopped for 4 s; stopped for a minute | 0.3 / 0.3; 0.3 / 0.3; 0.4 / 0.3 |
 | bluetoothd killed, gone for 4 s | 1.8 / 0.3 |
 | adapter off and on; unplugged and back; blocked by rfkill | 0.3 / 0.4; 0.6 / 0.3; 0.3 / 0.4 |
-| another program's discovery ends; StartDiscovery answered InProgress for 4 s | 0.4 / 0.4; - / 0.3 |
+| another program's discovery ends; one past bluetoothd, by the kernel's management, for 4 s | 0.4 / 0.4; 0.4 / 0.3 |
 | advertising refused for 4 s; scanning refused for 4 s | 3.9 / 0.4; 4.2 / 0.5 |
 | advertising refused for some minutes, when tries have become rare (at most 60 s) | 3.2 / 2.6 |
 | dbus-daemon restarted | 2.3 / 0.9 |
