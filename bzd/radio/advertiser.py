@@ -45,6 +45,8 @@ class Advertiser:
         self._on_released = on_released
         self._serial = itertools.count(1)
         self._path: str | None = None
+        self._sent = False
+        """BlueZ said that it advertises it, and there is something in it."""
         self.tx_power: int | None = None
         """Power in dBm that BlueZ chose for the present advertisement, None where it does not say (legacy)."""
 
@@ -52,6 +54,11 @@ class Advertiser:
     def registered(self) -> bool:
         """Whether BlueZ may hold an advertisement of ours."""
         return self._path is not None
+
+    @property
+    def on_air(self) -> bool:
+        """Whether BlueZ said that it advertises what it was given, and is not known to have ended it."""
+        return self._sent
 
     async def extended(self) -> bool:
         """Whether the controller has extended advertising (Core specification 5.0), as BlueZ's manager tells.
@@ -93,6 +100,7 @@ class Advertiser:
             if isinstance(error, BusError) and error.refused:
                 self.forget()
             raise
+        self._sent = bool(data)
 
     async def clear(self) -> None:
         """Make the kernel give up whatever an earlier program left there; nothing of ours may be registered.
@@ -128,7 +136,7 @@ class Advertiser:
         """BlueZ is known to hold nothing of ours any more."""
         if self._path is not None:
             self._bus.unexport(self._path)
-            self._path = None
+            self._path, self._sent = None, False
 
     def _object(self, path: str, data: bytes) -> BusObject:
         def called(member: str) -> None:

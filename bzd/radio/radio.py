@@ -122,7 +122,7 @@ class Radio:
         """How it is now."""
         state, verdict = self._state, self._listener.verdict
         state.held = self._advertiser.registered
-        state.advertising = state.held and self._watch.powered
+        state.advertising = self._advertiser.on_air and self._watch.powered
         state.scanning = self._listener.listening
         state.mode = self._listener.scanner.mode
         state.verdict = None if verdict is None else verdict.outcomes.get(state.mode)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -107,6 +108,35 @@ def test_without_an_answer_it_may_be_on_air(system_bus: SystemBus, monkeypatch: 
         with pytest.raises(BusError, match="no answer"):
             await advertiser.unregister()
         assert advertiser.registered
+        await bluez.stop()
+        bus.close()
+
+    run(scenario)
+
+
+def test_on_air_is_what_bluez_has_taken(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that it did not answer for yet counts, nor an empty one; one not told to end still does."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr(Bus.call, "__kwdefaults__", {**(Bus.call.__kwdefaults__ or {}), "timeout_s": 0.1})
+
+    async def scenario() -> None:
+        bus, bluez = Bus(_ignore), FakeBluez()
+        await bluez.start()
+        await bus.connect(_ignore)
+        advertiser, told = Advertiser(bus, PATH, _ignore), [False]
+        for data, hanging in ((_GAEN, True), (b"", False), (_GAEN, False)):
+            bluez.hang(hanging=hanging)
+            with suppress(BusError):
+                await advertiser.register(data)
+            told.append(advertiser.on_air)
+            bluez.hang(hanging=data == _GAEN)
+            with suppress(BusError):
+                await advertiser.unregister()
+            told.append(advertiser.on_air)
+            advertiser.forget()
+        assert told == [False, False, False, False, False, True, True]
+        assert not advertiser.on_air
+        bluez.hang(hanging=False)
         await bluez.stop()
         bus.close()
 

@@ -44,7 +44,8 @@ class Bed:
         self.title = title
         self.kind = title.partition("/")[2]
         self.failed = 0
-        self._experimental: bool | None = None
+        self._settings: tuple[bool, int] | None = None
+        """Those of the bluetoothd that runs."""
         self._radio: asyncio.subprocess.Process | None = None
 
     def check(self, what: str, passed: bool, detail: object = "") -> bool:  # noqa: FBT001  check(what, condition)
@@ -63,7 +64,14 @@ class Bed:
         for row in (header, ["---"] * len(header), *rows):
             _say(f"| {' | '.join(str(cell) for cell in row)} |")
 
-    async def start(self, controllers: int = 2, *, experimental: bool = True, duplicates: str = "data") -> None:
+    async def start(
+        self,
+        controllers: int = 2,
+        *,
+        experimental: bool = True,
+        duplicates: str = "data",
+        forget_s: int = bluez.FORGET_S,
+    ) -> None:
         """Plug in controllers, instead of those that are there; returns when every adapter is powered.
 
         A scenario's first start finds bluetoothd as it is after its installation.
@@ -72,21 +80,26 @@ class Bed:
             controllers: how many; number N becomes hciN.
             experimental: whether bluetoothd offers experimental interfaces, as passive scanning needs.
             duplicates: what the controllers' filter of duplicates compares, a value of `vhci.scanning.Duplicates`.
+            forget_s: seconds after which bluetoothd forgets a device that it hears no more.
 
         Raises:
             BedError: if they are not powered in time.
         """
         try:
             async with asyncio.timeout(_READY_S):
-                await self._start(controllers, duplicates, experimental=experimental)
+                await self._restart_bluez(experimental=experimental, forget_s=forget_s)
+                await self._start(controllers, duplicates)
         except TimeoutError as error:
             raise BedError(f"bluetoothd and {controllers} controllers were not ready in {_READY_S:g} s") from error
 
-    async def _start(self, controllers: int, duplicates: str, *, experimental: bool) -> None:
+    async def _restart_bluez(self, *, experimental: bool, forget_s: int) -> None:
         await self.stop()
-        if self._experimental is not experimental or not await bluez.running():
-            await bluez.fresh(experimental=experimental)
-            self._experimental = experimental
+        settings = (experimental, forget_s)
+        if self._settings != settings or not await bluez.running():
+            await bluez.fresh(experimental=experimental, forget_s=forget_s)
+            self._settings = settings
+
+    async def _start(self, controllers: int, duplicates: str) -> None:
         log = JOB / f"air.{self.title.replace('/', '.')}.jsonl"
         words = ["-m", "tests.e2e.vhci", "--controllers", str(controllers), "--duplicates", duplicates]
         words += ["--log", str(log), *(["--extended"] if self.kind == "extended" else [])]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 _MAIN_CONF = Path("/etc/bluetooth/main.conf")
 _STATE = Path("/var/lib/bluetooth")
+FORGET_S = 30
+"""What it is where nothing is set (BlueZ, src/main.conf)."""
 
 
 class ProgramError(Exception):
@@ -29,15 +31,17 @@ async def run(*words: str) -> str:
     return output
 
 
-async def fresh(*, experimental: bool) -> None:
+async def fresh(*, experimental: bool, forget_s: int = FORGET_S) -> None:
     """Restart bluetoothd as it is after its installation: default configuration, nothing known of any adapter.
 
     Args:
-        experimental: the one setting that may differ: whether experimental interfaces are offered.
+        experimental: a setting that may differ: whether experimental interfaces are offered.
+        forget_s: the other one: seconds after which it forgets a device that it hears no more (TemporaryTimeout).
     """
     await run("systemctl", "stop", "bluetooth")
     shutil.rmtree(_STATE, ignore_errors=True)
-    _MAIN_CONF.write_text(f"[General]\nExperimental = {str(experimental).lower()}\n")
+    settings = {"Experimental": str(experimental).lower(), "TemporaryTimeout": forget_s}
+    _MAIN_CONF.write_text("[General]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()))
     await run("systemctl", "start", "bluetooth")
 
 

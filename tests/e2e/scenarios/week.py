@@ -28,6 +28,9 @@ _SETTLED = 3
 _BADGES = 20
 _OTHERS_S = 1.2
 """Seconds until the others' IDs change: 20 minutes of the badge."""
+_FORGET_S = 2
+"""bluetoothd is not hurried: the 30 s after which it forgets a device would be 8 hours of the badge, in which a crowd
+of twenty becomes 500. At least one advert must come in it."""
 _DAY_S = 86400.0 / _FACTOR
 _MORE = 1.05
 """By so much may the last days exceed the first settled one."""
@@ -35,7 +38,7 @@ _MORE = 1.05
 
 async def run(bed: Bed) -> None:
     """Run it."""
-    await bed.start(1)
+    await bed.start(1, forget_s=_FORGET_S)
     settings = (f"store.retention_days={_RETENTION_DAYS}", f"proximity.max_gap_s={_MAX_GAP_S}")
     badge = Daemon("badge", "hci0", *settings, hurry=_FACTOR)
     async with badge:
