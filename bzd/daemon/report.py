@@ -16,6 +16,7 @@ import bzd
 from bzd.clock import rfc3339
 from bzd.daemon.badge import Badge
 from bzd.daemon.timekeeping import TimeKeeper
+from bzd.store.recent import SUFFIX
 from bzd.store.state import STORE_FILE
 
 SCHEMA = "bzd.status/1"
@@ -92,9 +93,9 @@ def drops(badge: Badge) -> dict[str, int]:
 
 
 def store_bytes(state: Path) -> int:
-    """What the store takes on the disk, its log included."""
+    """What the store takes on the disk, its log and what is recent included."""
     total = 0
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", SUFFIX):
         with suppress(OSError):
             total += (state / f"{STORE_FILE}{suffix}").stat().st_size
     return total

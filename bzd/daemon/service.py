@@ -78,7 +78,7 @@ def serve(setting: Setting) -> None:
         ConfigError: if the configuration cannot be read at the start.
     """
     config = setting.load_config()
-    with open_appender(setting.state) as appender:
+    with open_appender(setting.state, live=True) as appender:
         appender.discard_requests()
         asyncio.run(Service(setting, config, appender).run())
 

@@ -13,7 +13,8 @@ from bzd.errors import BzdError, StateError
 from bzd.model import Contact, DailyKey
 from bzd.store import container, requests
 from bzd.store import state as layout
-from bzd.store.draft import Draft, Handle
+from bzd.store.draft import Changes, Draft, Handle
+from bzd.store.flushing import Flushing
 from bzd.store.identity import PublicKey
 from bzd.store.lock import AppenderLock
 from bzd.store.records import ClockAnchor, encode_anchor, encode_key
@@ -36,8 +37,13 @@ DAY_S: Final = 86400
 
 
 @contextmanager
-def open_appender(state: Path) -> Iterator[Appender]:
+def open_appender(state: Path, *, live: bool = False) -> Iterator[Appender]:
     """Open the store of a state directory for appending; when left, its segments are ended.
+
+    Args:
+        state: the state directory.
+        live: whether the same contacts will be committed again and again, as those in progress are: then most of that
+            goes into the file of recent rows (`bzd.store.recent`).
 
     Finishes a purge that was cut off, and removes what a replay left that never finished.
 
@@ -54,7 +60,7 @@ def open_appender(state: Path) -> Iterator[Appender]:
     try:
         connection = container.open_writer(path)
         try:
-            appender = Appender(state, connection)
+            appender = Appender(state, connection, live=live)
             try:
                 yield appender
             except BaseException:
@@ -79,7 +85,7 @@ class Appender:
         undated: the clock as it is now, while it is not known to be right; each segment without a day begins with it.
     """
 
-    def __init__(self, state: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, state: Path, connection: sqlite3.Connection, *, live: bool = False) -> None:
         self._state = state
         self._path = state / layout.STORE_FILE
         self._connection = connection
@@ -92,6 +98,7 @@ class Appender:
         self.sealed_to: dict[int, Sequence[PublicKey]] = {}
         with container.translated(self._path):
             self._store_id, _ = container.store_row(connection, self._path)
+        self._flushing = Flushing(connection, self._path, self._store_id, live=live)
         self._discard_leftovers()
 
     @property
@@ -123,12 +130,14 @@ class Appender:
         """
         if not (add or replace or remove):
             return []
+        changes = Changes(add, replace or {}, remove)
+        if not self._replaying:
+            with container.translated(self._path):
+                self._open = self._there()
+            if (handles := self._flushing.commit(changes, self._open)) is not None:
+                return handles
         with self._transaction() as draft:
-            for handle in remove:
-                draft.remove(handle)
-            for handle, contact in (replace or {}).items():
-                draft.replace(handle, contact)
-            return [draft.add(contact) for contact in add]
+            return changes.put_into(draft)
 
     def add_keys(self, keys: Sequence[DailyKey], *, dated: bool = True) -> None:
         """Seal own daily keys to the key recipients.
@@ -241,11 +250,19 @@ class Appender:
 
     def close(self) -> None:
         """End all segments; a replay that was not finished is removed, unless it was begun to stay."""
-        if self._provisional is not Provisional.NO:
-            self._replay_is_over()
-            self._discard_leftovers()
-        else:
-            self.end_segments()
+        try:
+            if self._provisional is not Provisional.NO:
+                self._replay_is_over()
+                self._discard_leftovers()
+            else:
+                self.end_segments()
+                self.merge()
+        finally:
+            self._flushing.close()
+
+    def merge(self) -> None:
+        """Carry what is recent over into the store (`Flushing.merge`)."""
+        self._flushing.merge()
 
     def _remember(self, traces: Collection[bytes]) -> None:
         new = [(trace,) for trace in traces if not self.known_trace(trace)]
@@ -265,7 +282,12 @@ class Appender:
 
     @contextmanager
     def _transaction(self) -> Iterator[Draft]:
-        """One transaction: its draft is written at the end, or nothing is and memory is as before."""
+        """One transaction: its draft is written at the end, or nothing is and memory is as before.
+
+        What is recent goes into the store first, in a transaction of its own: were it one, and the power failed before
+        the file is cleared, what is recent would stand before what is newer.
+        """
+        self.merge()
         counts = [(segment, segment.rows) for segment in self._open.values()]
         opened = dict(self._open)
         draft = Draft(self._segment, lambda segment: segment.there(self._connection))
@@ -275,6 +297,7 @@ class Appender:
             with container.translated(self._path):
                 self._forget_purged(draft)
                 yield draft
+                self._end_empty(draft)
                 draft.flush(self._connection)
                 self._connection.execute("COMMIT")
         except BaseException:
@@ -289,8 +312,16 @@ class Appender:
 
     def _forget_purged(self, draft: Draft) -> None:
         """Drop the segments that another process purged since the last transaction."""
-        draft.alive = {segment for segment in self._open.values() if segment.there(self._connection)}
-        self._open = {key: segment for key, segment in self._open.items() if segment in draft.alive}
+        self._open = self._there()
+        draft.alive = {*self._open.values()}
+
+    def _end_empty(self, draft: Draft) -> None:
+        """End segments whose last row goes, since one without any looks as if it had lost them."""
+        draft.ending += [segment for segment in self._open.values() if not segment.rows]
+        self._open = {key: segment for key, segment in self._open.items() if segment.rows}
+
+    def _there(self) -> dict[tuple[int, int | None], Segment]:
+        return {key: segment for key, segment in self._open.items() if segment.there(self._connection)}
 
     def _segment(self, draft: Draft, purpose: int, day: int | None) -> Segment:
         """The open segment of a day, a new one if there is none."""

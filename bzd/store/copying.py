@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from bzd.errors import StateError
 from bzd.store import container
+from bzd.store.merging import apply, together
+from bzd.store.recent import beside
 from bzd.store.state import output_error, store_file, write_new
 
 T = TypeVar("T")
@@ -66,17 +69,30 @@ def _copy(source: Path, target: Path) -> None:
         write_new(target, b"")
         try:
             with container.translated(target):
-                _fill(connection, target)
+                _fill(connection, source, target)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
 
 
-def _fill(connection: sqlite3.Connection, target: Path) -> None:
+def _fill(connection: sqlite3.Connection, source: Path, target: Path) -> None:
     copy = container.connect(target, "mode=rw")
-    try:
+
+    def read() -> None:
         # One step copies all pages from one state of the source; in several a writer would make it begin again.
         connection.backup(copy, pages=-1)
+
+    try:
+        store_id, _ = container.store_row(connection, source)
+        try:
+            _, half = together(source, store_id, read)
+            apply(copy, half)
+        except ValueError:  # what is recent is damaged: whoever reads the store where it is learns that
+            read()
+        except OSError as error:
+            raise StateError(
+                f"cannot read {beside(source)}: {error.strerror}", "run as the user that owns it"
+            ) from error
         copy.execute("PRAGMA journal_mode=DELETE")
     finally:
         copy.close()

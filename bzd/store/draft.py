@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from bzd.model import Contact
 from bzd.store.records import contact_parts, encode_part
@@ -13,6 +14,29 @@ from bzd.store.segments import END_ROWS, Segment
 
 DAY_S = 86400
 """Seconds of a UTC day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Contacts to add, to replace by the handle of what was written of them before, and to remove."""
+
+    add: Sequence[Contact]
+    replace: Mapping[Handle, Contact]
+    remove: Collection[Handle]
+
+    def within(self, segments: Mapping[tuple[int, int | None], Segment]) -> bool:
+        """Whether these segments, by purpose and day, are all that they touch."""
+        days = {contact_day(contact) for contact in (*self.add, *self.replace.values())}
+        touched = {handle.segment for handle in (*self.replace, *self.remove)} - {None}
+        return all((CONTACTS, day) in segments for day in days) and touched <= {*segments.values()}
+
+    def put_into(self, draft: Draft) -> list[Handle]:
+        """Draft them; a handle for each contact that is added, in order."""
+        for handle in self.remove:
+            draft.remove(handle)
+        for handle, contact in self.replace.items():
+            draft.replace(handle, contact)
+        return [draft.add(contact) for contact in self.add]
 
 
 class Handle:
@@ -40,6 +64,8 @@ class Draft:
         there: whether a segment was not purged.
 
     Attributes:
+        put: rows to write, by ID.
+        gone: IDs of rows to delete before that.
         alive: segments that can still be written to: open, and not purged by another process.
         ending: segments to end after the rows were written.
     """
@@ -47,8 +73,8 @@ class Draft:
     def __init__(self, segment: Callable[[Draft, int, int | None], Segment], there: Callable[[Segment], bool]) -> None:
         self._segment = segment
         self._there = there
-        self._put: dict[int, tuple[int, bytes, bytes]] = {}
-        self._gone: list[int] = []
+        self.put: dict[int, tuple[int, bytes, bytes]] = {}
+        self.gone: list[int] = []
         self._moved: list[tuple[Handle, Segment | None, tuple[int, ...], Contact | None]] = []
         self.alive: set[Segment] = set()
         self.ending: list[Segment] = []
@@ -56,7 +82,7 @@ class Draft:
     def write(self, segment: Segment, number: int, record: bytes, *, rows: int = 0) -> None:
         """Seal a record into a row; `rows` is 1 if the row is new, 0 if it is rewritten."""
         row = segment.seal(number, record)
-        self._put[row[0]] = row
+        self.put[row[0]] = row
         segment.rows += rows
 
     def add(self, contact: Contact) -> Handle:
@@ -92,8 +118,8 @@ class Draft:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write and delete the rows within the open transaction, and end what is to be ended."""
-        connection.executemany("DELETE FROM record WHERE id = ?", [(row,) for row in self._gone])
-        connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", self._put.values())
+        connection.executemany("DELETE FROM record WHERE id = ?", [(row,) for row in self.gone])
+        connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", self.put.values())
         for segment in self.ending:
             segment.end(connection)
 
@@ -114,11 +140,12 @@ class Draft:
         if not rows or (segment not in self.alive and not self._there(segment)):
             # A purge takes the rows; by now others may have the number.
             return
-        self._gone += [segment.row(number) for number in rows]
+        self.gone += [segment.row(number) for number in rows]
         segment.rows -= len(rows)
         if segment not in self.alive:
             # Its data key is forgotten, so that its number of rows cannot be sealed anew: it counts as never ended.
-            self._gone += [segment.row(number) for number in END_ROWS]
+            self.gone += [segment.row(number) for number in END_ROWS]
+            self.ending += [] if segment.rows else [segment]
 
 
 def contact_day(contact: Contact) -> int | None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bzd.store import container
 from bzd.store.fields import TIME_MAX_S
 from bzd.store.identity import Identity
+from bzd.store.merging import together
+from bzd.store.recent import beside
 from bzd.store.records import EndOfSegment, Record, decode
 from bzd.store.sealing import BLOB_BYTES, NONCE_BYTES, SEALED_KEY_BYTES, SUITE_ID, Place, RecordCipher, open_key
-from bzd.store.segments import END_ROWS, Provisional, key_range, row_range
+from bzd.store.segments import END_ROWS, Provisional, key_mark, key_range, row_range
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 """A row of a table, its ID first."""
+SealedRow = tuple[int, object, object]
+"""ID, nonce and sealed record, which in a damaged file may be anything."""
 
 _DAY_MAX = TIME_MAX_S // 86400 - 1
 _ROWS_NAMED = 8
@@ -83,11 +89,11 @@ def open_segment(
     return None if data_key is None else RecordCipher(data_key, segment.place)
 
 
-def read_segment(connection: sqlite3.Connection, segment: SegmentRow, cipher: RecordCipher) -> Contents:
-    """All records of a segment."""
-    contents = Contents()
+def read_segment(connection: sqlite3.Connection, file: Path, segment: SegmentRow, cipher: RecordCipher) -> Contents:
+    """All records of a segment, those included that are on their way into the store's file."""
     bad: list[int] = []
-    for row, nonce, blob in _rows(connection, segment, contents):
+    rows, contents = _rows(connection, file, segment)
+    for row, nonce, blob in rows:
         number = row - row_range(segment.place.segment)[0]
         record = _open(cipher, row, nonce, blob)
         if record is None:
@@ -102,25 +108,48 @@ def read_segment(connection: sqlite3.Connection, segment: SegmentRow, cipher: Re
     return contents
 
 
-def _rows(
-    connection: sqlite3.Connection, segment: SegmentRow, contents: Contents
-) -> Iterator[tuple[int, object, object]]:
-    """The rows of a segment in one short read; what SQLite cannot read ends them."""
+def _rows(connection: sqlite3.Connection, file: Path, segment: SegmentRow) -> tuple[Iterable[SealedRow], Contents]:
+    """The rows of a segment in order, and what is wrong with them."""
+    place = segment.place
+
+    def read() -> tuple[dict[int, SealedRow], bytes | None, Contents]:
+        contents, mark = Contents(), None
+        connection.execute("BEGIN")
+        try:
+            with suppress(*container.SQLITE_ERRORS):
+                mark = key_mark(connection, place.segment)
+            return _stored(connection, segment, contents), mark, contents
+        finally:
+            connection.execute("COMMIT")
+
+    try:
+        (stored, mark, contents), half = together(file, place.store, read)
+    except (OSError, ValueError) as error:
+        stored, mark, contents = read()
+        contents.problems.append(f"{beside(file)} cannot be read, so that the last minutes may be missing: {error}")
+        return stored.values(), contents
+    rows: dict[int, SealedRow | None] = {**stored, **half.within(*row_range(place.segment), mark)}
+    return [row for _, row in sorted(rows.items()) if row is not None], contents
+
+
+def _stored(connection: sqlite3.Connection, segment: SegmentRow, contents: Contents) -> dict[int, SealedRow]:
+    """The rows of a segment in the store's file; what SQLite cannot read ends them."""
     query = (
         f"SELECT id, CASE length(nonce) WHEN {NONCE_BYTES} THEN nonce END,"  # noqa: S608  numbers of ours
         f" CASE length(sealed) WHEN {BLOB_BYTES} THEN sealed END"  # see open_segment
         " FROM record WHERE id BETWEEN ? AND ? ORDER BY id"
     )
-    found: list[tuple[int, object, object]] = []
+    found: dict[int, SealedRow] = {}
     try:
         # Not at once, because what was read before an error counts.
-        found.extend(_ascending(connection.execute(query, row_range(segment.place.segment))))
+        for row in _ascending(connection.execute(query, row_range(segment.place.segment))):
+            found[row[0]] = row
     except container.SQLITE_ERRORS as error:
         contents.damaged += 1
         contents.problems.append(
             f"{segment.name}: the file is damaged there ({error}); {len(found)} rows were read, salvage may save more"
         )
-    return iter(found)
+    return found
 
 
 def _ascending(rows: Iterable[Row]) -> Iterator[Row]:

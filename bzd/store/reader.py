@@ -225,7 +225,7 @@ class Reader:
         for segment in self._of(purpose):
             cipher = None if segment.provisional else self._cipher(segment)
             if cipher is not None:
-                records = read_segment(self._connection, segment, cipher).records
+                records = read_segment(self._connection, self._file, segment, cipher).records
                 yield from (record for _, record in records if isinstance(record, ClockAnchor))
 
     def _segment_contacts(self, segment: SegmentRow) -> Iterator[Contact]:
@@ -252,7 +252,7 @@ class Reader:
         if cipher is None:
             self._report_unopened(segment)
             return
-        contents: Contents = read_segment(self._connection, segment, cipher)
+        contents: Contents = read_segment(self._connection, self._file, segment, cipher)
         self.damaged += contents.damaged + contents.missing
         self.problems += contents.problems
         for _, record in contents.records:

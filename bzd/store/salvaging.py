@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import BinaryIO
 from bzd.errors import StateError, StoreError
 from bzd.store import container
 from bzd.store.copying import by_way_of_a_file
+from bzd.store.merging import apply
 from bzd.store.pages import PageCounts, Value, file_pages, log_pages, rows
+from bzd.store.recent import read as read_recent
 from bzd.store.state import output_error, store_file, write_new
 
 
@@ -88,6 +91,9 @@ def _rebuild(pages: Iterator[bytes], source: Path, target: Path) -> SalvageResul
             saved = Counter({table: _count(connection, table) for table in container.SCHEMA})
             if not saved["store"]:
                 raise StoreError(f"nothing of a store was found in {source}", "its name is lost, so nothing would open")
+            with suppress(OSError, ValueError):
+                apply(connection, read_recent(source, container.store_row(connection, target)[0]))
+            saved["record"] = _count(connection, "record")
             connection.execute("COMMIT")
         finally:
             connection.close()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import resource
 import sys
@@ -43,6 +44,9 @@ from tests.daemon.stand_ins import BenchRadio, HandClock
 
 _NEIGHBOURS = 20
 _PER_SECOND = 20
+_WRITEBACK_S = 30
+"""After so long the kernel writes out what a process has changed (vm.dirty_expire_centisecs); in a bench that hurries
+through hours it would not, and what changes again and again would be counted once."""
 _START = 1_606_003_200.0
 """Midnight UTC."""
 
@@ -71,7 +75,7 @@ async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement
         made.append(BenchRadio(broadcast, sink, clock))
         return made[-1]
 
-    with open_appender(state) as appender:
+    with open_appender(state, live=True) as appender:
         keeping = TimeKeeper(clock, synchronised=True)
         keeper = Keeper(appender, keeping, Config().proximity.max_contacts_per_hour)
         around = Surroundings(clock, right, make, Pausing(state, None, keeping))
@@ -86,6 +90,8 @@ async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement
                 waiting = next(advertisements, None)
             await badge.tick()
             await badge.settled()
+            if int(clock.now()) % _WRITEBACK_S == 0:
+                os.sync()
             found = report.status(badge, keeping, state, 0.0, None)
             runtime.write(folder / runtime.STATUS_FILE, json.dumps(found))
         await badge.stop()

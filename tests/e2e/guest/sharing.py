@@ -52,11 +52,10 @@ async def discovery(bed: Bed, radio: OwnRadio) -> None:
     heard = len(radio.heard)
     radio.resume()
     seconds = await within(_HEARS_S, lambda: _hears(radio, heard))
-    silent = "advertise" in radio.state.troubles
     bed.check("beside it the radio hears", seconds is not None, f"{seconds} s, {radio.state.troubles or 'no troubles'}")
-    bed.check(
-        "and advertises, or says why not", radio.state.advertising is not silent, radio.state.troubles or "on air"
-    )
+    seconds = await within(_BACK_S, lambda: _advertises_or_says(radio))
+    found = f"{seconds} s, {radio.state.troubles or 'on air'}"
+    bed.check("and advertises, or says why not", seconds is not None, found)
     await scan
     try:
         took = await radio.until(lambda: radio.state.advertising and radio.state.scanning, _BACK_S)
@@ -79,3 +78,7 @@ async def _scanned() -> bool:
 
 async def _hears(radio: OwnRadio, heard: int) -> bool:
     return len(radio.heard) > heard
+
+
+async def _advertises_or_says(radio: OwnRadio) -> bool:
+    return radio.state.advertising is not ("advertise" in radio.state.troubles)
