@@ -45,9 +45,10 @@ Contacts in progress are written every 50 s and on SIGTERM; a contact that did n
 daily keys are sealed before anything of them goes on air. A power cut loses at most the last minute. On SIGTERM the
 radio has 1.5 s to leave the air; then everything is written whether it has or not.
 
-Written are 37.7 MB a day where 20 others, who change their IDs every 10 to 20 minutes, are heard 20 times a second
-(`tests/bench/bench_daemon.py --hours 2`, MB of 10**6 bytes sent to the disk, checkpoints included); of one hour 39.5,
-since the first flushes are larger, and then an ext4 of its own took 46.3 with its journal.
+Written are 37.0 MB a day where 20 others, who change their IDs every 10 to 20 minutes, are heard 20 times a second
+(`tests/bench/bench_daemon.py --hours 6`, MB of 10**6 bytes sent to the disk, checkpoints included); the disk, an ext4
+of its own, took 42.6 with its journal. Of the first two hours it is 40.8 and 47.7; with all of it in SQLite it was 58.3
+and 76.9, since the index of SQLite's log goes to the disk at each flush as well (`bzd.store.recent`).
 
 Memory
 ------

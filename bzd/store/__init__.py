@@ -9,16 +9,17 @@ What is promised, and held by tests: nothing on the disk opens without an identi
 with one; what was committed survives SIGKILL and power cuts without repair; damage is told and costs no more than what
 it hit; a file made to harm whoever opens it does no more than be refused.
 
-What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key;
-for each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the
-number and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public
-keys; that and until when the wearer has paused the badge; when the files were last written. The log beside the store
-(`-wal`) also holds the last few MB that were written, flush by flush, so that it tells how many contacts were in
-progress at each, and for how long, since the log began. All that tells how much was heard on which day, how often the
-daemon was started and how many key files a badge that matches by itself has read when, and nothing of who was met or
-where. Nor does it tell whether one of them was a case: each time that something is kept of matching, that is written
-anew for every day that there are contacts of, one row for up to five cases met that day and one also for none. Where
-the identity lies beside the store (`bzd init` without `--recipient`), the thief reads everything.
+What a thief of the card learns. In clear are the store's ID, its format version and the badge's public Ed25519 key; for
+each segment its purpose, its UTC day, how many can open it and whether a replay that wrote it is unfinished; the number
+and order of rows of each segment; the SHA-256 of replayed traces; requests to the daemon; the recipients' public keys;
+that and until when the wearer has paused the badge; when the files were last written. The log beside the store (`-wal`)
+also holds the last few MB that were written, flush by flush, and the recent rows (`-recent`) the last two flushes, so
+that they tell how many contacts were in progress, and for how long, since the log began. All that tells how much was
+heard on which day, how often the daemon was started and how many key files a badge that matches by itself has read
+when, and nothing of who was met or where. Nor does it tell whether one of them was a case: each time that something is
+kept of matching, that is written anew for every day that there are contacts of, one row for up to five cases met that
+day and one also for none. Where the identity lies beside the store (`bzd init` without `--recipient`), the thief reads
+everything.
 
 What nobody promises:
 
@@ -36,19 +37,20 @@ What nobody promises:
 - *Memory* holds data keys, and the own daily keys that are in use, while a process appends: swap and core dumps belong
   switched off where the card is to stay silent.
 
-Measured with `tests/bench/bench_store.py` (20 neighbours, 20 sightings a second, ext4; bytes sent to the disk,
-checkpoints included):
+Measured with `tests/bench/bench_store.py --hours 6` (20 neighbours, 20 sightings a second, an ext4 of its own; bytes
+sent to the disk, checkpoints included):
 
     ====================================  ======================  =================
     way of storing                        KiB per 1000 sightings  at 20/s for 24 h
     ====================================  ======================  =================
-    peer: clear row and commit each                       8150.9         13755 MiB
-    contacts in progress every 60 s                         21.2            36 MiB
-    contacts in progress every 300 s                         7.1            12 MiB
-    contacts once they end                                  11.1            19 MiB
+    peer: clear row and commit each                       8151.1         13755 MiB
+    `bzd run`: in progress every 50 s                       25.3            43 MiB
+    the same without recent rows                            34.9            59 MiB
+    that every 300 s                                         8.2            14 MiB
+    `bzd replay`: contacts once they end                    17.4            29 MiB
     ====================================  ======================  =================
 
-The daemon writes those in progress every 50 s, and no contact that did not change: `pydoc bzd.daemon` has what that is.
+The daemon leaves out contacts that did not change: `pydoc bzd.daemon` has what that makes.
 10,000 contacts of 5 scan instances are sealed in 0.13 s and opened in 0.18 s of CPU time on that machine.
 
 
@@ -135,6 +137,24 @@ part is missing is left out and reported; if its last part is lost, that row is 
 Rows count from 1 within a segment. When a segment ends, its appender writes the end-of-segment record twice, at row
 numbers 0 and 2**32 - 1; fewer rows than it says means that some were lost. A segment without one was cut off by a kill
 or a power cut, which is normal. It notices accidents; somebody who deletes rows on purpose can delete both as well.
+
+Recent rows
+-----------
+`store.sqlite-recent`, only while a badge appends or after it was cut off: what it flushed since it last wrote to the
+store, about ten minutes. 262,144 bytes in two halves of 131,072. A half is
+
+    16 characters `bzd recent rows`, u8 1 (format version); the store's id (16); u64 sequence; u64 merges;
+    u32 number of segments; u32 number of rows; u32 number of deleted rows
+    for each segment u32 id and the first 16 bytes of its sealed key in slot 0
+    for each row u64 id, nonce (12), sealed record (424)
+    for each deleted row u64 id
+    SHA-256 of all that (32)
+
+and zeros. Each flush writes all that is recent into the older half, with the next sequence; of the halves whose SHA-256
+is right the higher sequence counts. Its rows stand before those of table `record` with the same id, and deleted rows
+count as not there; those of a segment whose sealed key begins otherwise, or which has none, are passed over: it was
+purged. What goes into the store empties the half and adds one to `merges`: a reader that finds another number of merges
+after it has read the table than before begins anew.
 
 Key files
 ---------

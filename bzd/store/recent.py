@@ -2,9 +2,9 @@
 """The file of recent rows: what a badge flushes again and again goes here first, and into the store now and then.
 
 A contact in progress changes at every flush. In SQLite each such change costs a page of 4096 bytes or two, written to
-the log and again to the file, and the log's index, of which the kernel writes out several pages each time though no
-crash ever needs them: 80 to 90 MB a day among twenty others. Here a flush costs what the rows take, one after the
-other, without any file growing (`pydoc bzd.daemon` has the figures; the format is in `pydoc bzd.store`).
+the log and again to the file, and several pages of the log's index, which the kernel writes out though no crash ever
+needs them. Here a flush costs what the rows take, one after the other, without any file growing (`pydoc bzd.daemon` has
+the figures; the format is in `pydoc bzd.store`).
 
 The file has two halves, and each flush writes the whole of what is recent into the older one. So whatever happens
 meanwhile, the other is there. What is recent stands before what the store holds under the same row ID.

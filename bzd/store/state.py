@@ -4,6 +4,7 @@
 ::
 
     store.sqlite            0600  the sealed store (with -wal and -shm beside it while it is open)
+    store.sqlite-recent     0600  while a badge appends to it, or was cut off: what it flushed last (`bzd.store.recent`)
     store.lock              0600  empty; whoever appends holds a lock on it
     findings.lock           0600  empty; whoever matches and keeps what is found holds a lock on it
     recipients/*.pub        0644  public keys that contacts are sealed to, from the next segment on

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import resource
 import sys
@@ -40,13 +39,11 @@ from bzd.store.identity import Identity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.bench.written import Writeback, written
 from tests.daemon.stand_ins import BenchRadio, HandClock
 
 _NEIGHBOURS = 20
 _PER_SECOND = 20
-_WRITEBACK_S = 30
-"""After so long the kernel writes out what a process has changed (vm.dirty_expire_centisecs); in a bench that hurries
-through hours it would not, and what changes again and again would be counted once."""
 _START = 1_606_003_200.0
 """Midnight UTC."""
 
@@ -66,7 +63,7 @@ def room(hours: float) -> Iterator[Advertisement]:
 
 async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement], hours: float) -> Keeper:
     """Run a badge through some hours."""
-    clock, made = HandClock(_START, 0.0), list[BenchRadio]()
+    clock, made, writeback = HandClock(_START, 0.0), list[BenchRadio](), Writeback(_START)
 
     async def right() -> bool:
         return True
@@ -90,8 +87,7 @@ async def live(state: Path, folder: Path, advertisements: Iterator[Advertisement
                 waiting = next(advertisements, None)
             await badge.tick()
             await badge.settled()
-            if int(clock.now()) % _WRITEBACK_S == 0:
-                os.sync()
+            writeback.at(clock.now())
             found = report.status(badge, keeping, state, 0.0, None)
             runtime.write(folder / runtime.STATUS_FILE, json.dumps(found))
         await badge.stop()
@@ -112,24 +108,18 @@ def main() -> None:
     ):
         state = Path(disk) / "state"
         create(state, recipients=[Identity.generate().public], label="bench", now=_START)
-        before, begun, peak = _written(), time.process_time(), _peak_mib()
+        before, begun, peak = written()[0], time.process_time(), _peak_mib()
         asyncio.run(live(state, Path(memory), iter(()) if arguments.quiet else room(hours), hours))
-        spent, written = time.process_time() - begun, _written() - before
+        spent, sent = time.process_time() - begun, written()[0] - before
         size = report.store_bytes(state)
     begun = time.process_time()
     pipeline = Pipeline(Config())
     contacts = sum(1 for _ in pipeline.feed([] if arguments.quiet else room(hours))) + len(pipeline.finish())
     bare = time.process_time() - begun
     print(f"{hours:g} h, {pipeline.counts.reports} reports, {contacts} contacts, store of {size / 1e6:.2f} MB")
-    print(f"written      {written / 1e6:8.2f} MB, {written / 1e6 / hours * 24:8.1f} MB a day")
+    print(f"written      {sent / 1e6:8.2f} MB, {sent / 1e6 / hours * 24:8.1f} MB a day")
     print(f"CPU          {spent:8.2f} s, {spent / hours / 36:8.3f} % of a core; making and feeding alone {bare:.2f} s")
     print(f"memory       {_peak_mib():8.1f} MiB at most, {peak:.1f} MiB before it began")
-
-
-def _written() -> int:
-    """`write_bytes` of this process (proc_pid_io(5))."""
-    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text(encoding="ascii").splitlines())
-    return int(fields["write_bytes"])
 
 
 def _peak_mib() -> float:

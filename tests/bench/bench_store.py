@@ -4,7 +4,7 @@
 The load is that of a crowded room: 20 neighbours whose rolling IDs change every 10 to 20 minutes, 20 sightings a second
 in all, through the tracker. Each way of storing runs in a process of its own, and what it wrote is taken from
 /proc/self/io: `write_bytes` is what it made the kernel send to the disk (checkpoints included), `wchar` what it passed
-to write(2). DIR must be on a disk, since a tmpfs writes nothing.
+to write(2). DIR must be on a disk, since a tmpfs writes nothing, and idle, since what others write is waited for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,10 @@ from bzd.proximity.ranging import Ranging
 from bzd.proximity.tracker import Tracker
 from bzd.store import Handle, create, open_appender, open_reader
 from bzd.store.identity import Identity
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.bench.written import Writeback, written
 
 _NEIGHBOURS = 20
 _PER_SECOND = 20
@@ -60,15 +65,15 @@ def per_sighting(folder: Path, sightings: Iterator[Sighting]) -> None:
     connection.close()
 
 
-def sealed(flush_s: float) -> Store:
+def sealed(flush_s: float, *, live: bool = False) -> Store:
     """The sealed store with contacts in progress flushed every so many seconds; 0 stores only contacts that ended."""
 
     def store(folder: Path, sightings: Iterator[Sighting]) -> None:
         create(folder / "state", recipients=[Identity.generate().public], label="bench", now=_START)
         tracker = Tracker(ProximityConfig(), Ranging(RangingConfig()))
         written: dict[ContactKey, Handle] = {}
-        due = _START + flush_s
-        with open_appender(folder / "state") as appender:
+        due, writeback = _START + flush_s, Writeback(_START)
+        with open_appender(folder / "state", live=live) as appender:
 
             def flush(ended: Sequence[Contact], growing: Sequence[Contact] = ()) -> None:
                 both = [(_key(contact), contact) for contact in [*ended, *growing]]
@@ -82,6 +87,7 @@ def sealed(flush_s: float) -> Store:
             waiting: list[Contact] = []
             for sighting in sightings:
                 waiting += tracker.feed(sighting)
+                writeback.at(sighting.time)
                 if flush_s and sighting.time >= due:
                     flush(waiting, [contact for _, contact in tracker.open_contacts()])
                     waiting, due = [], due + flush_s
@@ -115,22 +121,17 @@ def measure(store: Store, hours: float, parent: Path) -> tuple[int, int, float]:
     return result
 
 
-def written() -> tuple[int, int]:
-    """`write_bytes` and `wchar` of this process (proc_pid_io(5))."""
-    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(fields["write_bytes"]), int(fields["wchar"])
-
-
 def writes(hours: float, parent: Path) -> None:
     """Print what each way of storing writes."""
     sightings = hours * 3600 * _PER_SECOND
     print(f"{sightings:,.0f} sightings of {_NEIGHBOURS} neighbours, {hours:g} h")
     print(f"{'way of storing':<46}{'KiB per 1000 sightings':>24}{'write(2)':>12}{'a day of this':>16}{'ratio':>8}")
     ways: list[tuple[str, Store, float]] = [
-        ("peer: clear row a sighting, a commit each", per_sighting, min(hours, 0.25)),
-        ("bzd: contacts in progress every 60 s", sealed(60), hours),
-        ("bzd: contacts in progress every 300 s", sealed(300), hours),
-        ("bzd: contacts once they end", sealed(0), hours),
+        ("peer: clear row a sighting, a commit each", per_sighting, min(hours, 0.1)),
+        ("bzd run: contacts in progress every 50 s", sealed(50, live=True), hours),
+        ("all in SQLite, every 50 s", sealed(50), hours),
+        ("all in SQLite, every 300 s", sealed(300), hours),
+        ("bzd replay: contacts once they end", sealed(0), hours),
     ]
     base = 0.0
     for name, store, duration in ways:

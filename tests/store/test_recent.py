@@ -316,6 +316,16 @@ def test_whatever_is_done_in_whatever_order(state: Path, make_contact: MakeConta
         state = killed
 
 
+def test_a_thief_reads_nothing_in_it(live: Live) -> None:
+    """Neither an ID nor metadata of whom the badge met, in either half."""
+    live.grow()
+    live.grow()
+    data = (live.state / FILE).read_bytes()
+    for contact in live.contacts:
+        assert contact.rolling_id not in data
+        assert contact.metadata not in data
+
+
 def test_the_format_as_documented(live: Live, identity: Identity) -> None:
     """A reader of its own, from the page in `pydoc bzd.store` alone, finds the rows; unused space is zero."""
     live.grow()
