@@ -9,6 +9,7 @@ object (BlueZ, doc/org.bluez.LEAdvertisement.rst; kernel, net/bluetooth/hci_sync
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,12 @@ INTERVAL_MS = (250, 270)
 """Least and greatest time between two frames; GAEN's Bluetooth Specification 1.2 asks for 200 to 270 ms. Only extended
 advertising obeys, and with BlueZ 5.66 only where that has `Experimental = true`, else it sends every 1280 ms (not so in
 5.82). A legacy controller sends every 100 to 150 ms whatever it is told (all measured)."""
+
+REFRESH_S = 0.5
+"""So long is waited before an advertisement is unregistered that bluetoothd has the kernel refresh, see
+`Advertiser.refreshing`: a few commands to the controller, some 0.2 s in all where the machine is slow."""
+REFRESH_TRACKED = "5.73"
+"""The first bluetoothd that survives it otherwise."""
 
 _OFFLOAD = "HardwareOffload"
 """BlueZ, doc/org.bluez.LEAdvertisingManager.rst: several advertisements at once, each with an address of its own."""
@@ -47,6 +54,7 @@ class Advertiser:
         self._path: str | None = None
         self._sent = False
         """BlueZ said that it advertises it, and there is something in it."""
+        self._refreshing_until = 0.0
         self.tx_power: int | None = None
         """Power in dBm that BlueZ chose for the present advertisement, None where it does not say (legacy)."""
 
@@ -114,6 +122,17 @@ class Advertiser:
         await self.register(b"")
         await self.unregister()
 
+    def refreshing(self) -> None:
+        """A bluetoothd before 5.73 has the kernel refresh what is registered: wait for it before unregistering.
+
+        It does so when the adapter becomes discoverable, or is so no more, and does not take note of it: if the
+        advertisement is unregistered meanwhile, it uses what it has freed, and dies (seen with 5.66; mended by
+        "advertising: Fix assigning mgmt callback id when adding advertisement", sent to its list in February 2024).
+        What is on air then stays there, under the public address, until there is a bluetoothd again. The wait goes
+        when bookworm's 5.66 does.
+        """
+        self._refreshing_until = asyncio.get_running_loop().time() + REFRESH_S
+
     async def unregister(self) -> None:
         """Take the advertisement off the air; harmless if there is none.
 
@@ -122,6 +141,8 @@ class Advertiser:
         Raises:
             BusError: if BlueZ cannot be told; the advertisement then counts as registered still.
         """
+        if (wait := self._refreshing_until - asyncio.get_running_loop().time()) > 0 and self.registered:
+            await asyncio.sleep(wait)
         if (path := self._path) is None:
             return
         try:

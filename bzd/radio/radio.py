@@ -39,13 +39,13 @@ from bzd.config import Config
 from bzd.errors import BusError, RadioError
 from bzd.model import Advertisement
 from bzd.radio.adapter import MAIN_CONF
-from bzd.radio.advertiser import ADVERTISING_MANAGER, Advertiser
+from bzd.radio.advertiser import ADVERTISING_MANAGER, REFRESH_TRACKED, Advertiser
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.listener import Listener
 from bzd.radio.recovery import Backoff, Troubles
 from bzd.radio.reset import Reset
 from bzd.radio.scanner import Scanner
-from bzd.radio.setup import Setup, recognise
+from bzd.radio.setup import Setup, bluez_before, recognise
 from bzd.radio.speaker import Speaker
 from bzd.radio.state import RadioState
 from bzd.radio.verdict import ADVERTISING, Verdict
@@ -355,6 +355,8 @@ class Radio:
         if changed.get("Powered") is False:
             self._speaker.went_off()
             self._listener.switched()
+        if "Discoverable" in changed and bluez_before(self._watch.properties, REFRESH_TRACKED):
+            self._advertiser.refreshing()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:

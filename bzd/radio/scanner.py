@@ -61,7 +61,7 @@ START_TIMEOUT_S = 15.0
 
 _UNKNOWN_RSSI_DBM = -127
 _IN_PROGRESS_MAX = 3
-_KNOWN_DEVICES = 4096
+_KNOWN_DEVICES = 1024
 """Devices whose last payload is remembered, also as advertising data, which need not be built for each report. BlueZ
 itself forgets a stranger after 30 s, and 500 badges saturate it."""
 PATTERNS_MAX = 7

@@ -64,3 +64,12 @@ def bluez_version(adapter: Mapping[str, Any]) -> str:
     """The version of the bluetoothd that runs, by its adapter's Modalias: `usb:v1D6Bp0246d0542` is 5.66; else empty."""
     match = _BLUETOOTHD.fullmatch(str(adapter.get("Modalias", "")))
     return f"{int(match[1], 16)}.{int(match[2], 16)}" if match else ""
+
+
+def bluez_before(adapter: Mapping[str, Any], version: str) -> bool:
+    """Whether the bluetoothd that runs may be older than `version`: one that does not tell its own may be."""
+    return _numbers(bluez_version(adapter)) < _numbers(version)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part]

@@ -9,6 +9,7 @@ client that leaves the bus takes its advertisements, monitors and discovery with
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from .fake_devices import DEVICE, MANAGER, PATH, PROPERTIES, FakeDevices
 ADAPTER, ADVERTISING = "org.bluez.Adapter1", "org.bluez.LEAdvertisingManager1"
 MONITORS = "org.bluez.AdvertisementMonitorManager1"
 _DBUS = "org.freedesktop.DBus"
+
+_REFRESH_S = 0.2
+"""What the kernel may take to refresh an advertisement."""
 
 Owned = tuple[str, str]
 """Unique bus name of a client and the path of its object."""
@@ -49,6 +53,8 @@ class FakeBluez(FakeDevices):
         connectable: whether the kernel has the adapter so, whatever BlueZ shows; ended by a start of bluetoothd.
         shown_publicly: payloads that were on air while it was, under the public address.
         by_itself: whether an extended controller advertises what nobody asked for, as from then on until it is off.
+        disturbed: advertisements that were unregistered while they were being refreshed, since the adapter had just
+            become discoverable or was so no more; one before 5.73 dies of it.
         filters: discovery filter of each client that has set one.
         discovering: clients with a discovery session.
     """
@@ -83,6 +89,8 @@ class FakeBluez(FakeDevices):
         self.connectable = False
         self.shown_publicly: list[bytes] = []
         self.by_itself = False
+        self.disturbed = 0
+        self._refreshed_at = 0.0
         self._hanging: bool | str = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -176,6 +184,8 @@ class FakeBluez(FakeDevices):
     def _change(self, values: Mapping[str, Any]) -> None:
         shown = {name: ("s" if isinstance(value, str) else "b", value) for name, value in values.items()}
         self.adapter.update(shown)
+        if "Discoverable" in values:
+            self._refreshed_at = time.monotonic() + _REFRESH_S
         changed = {name: Variant(*pair) for name, pair in shown.items()}
         self._signal(PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", [ADAPTER, changed, []])
 
@@ -258,6 +268,7 @@ class FakeBluez(FakeDevices):
         """Carry out a method; return the D-Bus error that it ends with, or an empty text."""
         if member == "UnregisterAdvertisement":
             known = self.adverts.pop((sender, body[0]), None) is not None
+            self.disturbed += known and time.monotonic() < self._refreshed_at
             if self.adapter["Powered"][1]:
                 self.kernel.pop((sender, body[0]), None)
             self._instances()

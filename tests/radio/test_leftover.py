@@ -134,3 +134,24 @@ def test_an_adapter_left_discoverable_here_is_taken_back(system_bus: SystemBus) 
             assert not bluez.shown_publicly
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("modalias", "waits"), [("0542", True), ("0549", False), ("", True)])
+def test_a_bluetoothd_that_would_die_of_it_is_given_time(
+    system_bus: SystemBus,
+    modalias: str,
+    waits: bool,  # noqa: FBT001  parametrized
+) -> None:
+    """Before 5.73 what it refreshes, being discoverable, is not unregistered meanwhile; later ones are told at once."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = a_bluez(shows=True)
+        bluez.adapter["Modalias"] = ("s", f"usb:v1D6Bp0246d{modalias}" if modalias else "")
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            bed.bluez.make("Discoverable", on=True)
+            await until(bed.off_air)
+            assert (bed.bluez.disturbed == 0) == waits
+
+    run(scenario)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bzd.errors import OutputError
-from bzd.radio.setup import Setup, recognise
+from bzd.radio.setup import Setup, bluez_before, recognise
 from bzd.radio.verdict import ADVERTISING, VERDICTS_FILE, Outcome, Verdict, find, keep
 
 SETUP = Setup("6.12.75+rpt", "5.82", "maker 305, legacy advertising")
@@ -89,3 +89,11 @@ def test_a_bluetoothd_that_hides_its_version(tmp_path: Path, modalias: str) -> N
     """main.conf may set another DeviceID; then the version is unknown, and nothing fails."""
     setup = recognise("hci1", {"Modalias": modalias}, extended=True, root=tmp_path)
     assert (setup.bluez, setup.controller) == ("", "extended advertising")
+
+
+@pytest.mark.parametrize(
+    ("modalias", "before"), [("d0542", True), ("d0548", True), ("d0549", False), ("d0600", False), ("", True)]
+)
+def test_versions_are_compared_as_numbers(modalias: str, before: bool) -> None:  # noqa: FBT001  parametrized
+    """5.66 and 5.72 are before 5.73, 5.73 and 6.0 are not, and one that hides its version may be."""
+    assert bluez_before({"Modalias": f"usb:v1D6Bp0246{modalias}"}, "5.73") == before

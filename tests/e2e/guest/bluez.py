@@ -54,6 +54,11 @@ async def running() -> bool:
     return True
 
 
+async def main_pid() -> int:
+    """The process that is bluetoothd; 0 if there is none."""
+    return int(await run("systemctl", "show", "--property=MainPID", "--value", "bluetooth"))
+
+
 async def powered(adapter: str) -> None:
     """Wait until bluetoothd has powered an adapter."""
     while await adapter_property(adapter, "Powered") != "true":  # noqa: ASYNC110  asked from outside, as a user would

@@ -23,6 +23,10 @@ _KERNELS_OWN_S = 4.0
 """With extended advertising the kernel shows the address by itself once it was discoverable, each 1.28 s."""
 _CAUGHT_FRAMES = 3
 """Frames under the public address, before the badge has left the air: one as a rule, 100 to 150 ms apart."""
+_CAUGHT_WHERE_IT_WAITS = 8
+"""The same of one ID where bluetoothd has to be waited for (`bzd.radio.advertiser.Advertiser.refreshing`)."""
+_TIMES = 6
+"""So often it is made discoverable and not."""
 
 
 async def run(bed: Bed) -> None:
@@ -33,6 +37,7 @@ async def run(bed: Bed) -> None:
         await asyncio.sleep(1)
         bed.check("before, everything is sent from random addresses", not await _public(bed))
         await _for_a_while(bed, badge)
+        await _again_and_again(bed, badge)
         await _past_bluetoothd(bed, badge)
     await _before_the_badge(bed)
 
@@ -44,7 +49,9 @@ async def _for_a_while(bed: Bed, badge: Daemon) -> None:
     caught = await _public(bed)
     detail = ", ".join(f"{row['count']} in {1000 * (row['last'] - row['first']):.0f} ms" for row in caught)
     frames = sum(row["count"] for row in caught)
-    bed.check("discoverable, it leaves the air", frames <= _CAUGHT_FRAMES, f"{frames} frames: {detail}")
+    waits = await bluez.adapter_property("hci0", "Connectable") is None  # 5.66, of the two that this is run with
+    most = _CAUGHT_WHERE_IT_WAITS if waits else _CAUGHT_FRAMES
+    bed.check("discoverable, it leaves the air", frames <= most, f"{frames} frames: {detail}")
 
     async def over() -> bool:
         return await bluez.adapter_property("hci0", "Discoverable") == "false"
@@ -58,6 +65,17 @@ async def _for_a_while(bed: Bed, badge: Daemon) -> None:
     later = await _public(bed)
     bed.check("and nothing is any more", later == back, later)
     bed.check("the kernel has the adapter not connectable", not _connectable())
+
+
+async def _again_and_again(bed: Bed, badge: Daemon) -> None:
+    """By hand, as somebody does who pairs a keyboard: bluetoothd survives each time that the badge leaves the air."""
+    before = await bluez.main_pid()
+    for _ in range(_TIMES):
+        await _discoverable(on=True)
+        await badge.until(lambda status: not status["radio"]["advertising"], _TIMEOUT_S)
+        await _discoverable(on=False)
+        await badge.until(lambda status: status["radio"]["advertising"], _BACK_S)
+    bed.check(f"bluetoothd lives after {_TIMES} times", await bluez.main_pid() == before)
 
 
 async def _past_bluetoothd(bed: Bed, badge: Daemon) -> None:
