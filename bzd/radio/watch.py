@@ -129,6 +129,13 @@ class Watch:
         self._lost(Loss.BLUETOOTHD)
         self._leftover.suspected = True
         await self.bus.connect(lambda: self._lost(Loss.BLUETOOTHD))
+        try:
+            await self._ask_for_signals()
+        except BaseException:
+            self.bus.close()  # or it would count as connected, and be deaf to every loss
+            raise
+
+    async def _ask_for_signals(self) -> None:
         await self.bus.watch(sender=_DBUS, member="NameOwnerChanged", arg0=BLUEZ)
         await self.bus.watch(sender=BLUEZ, interface=PROPERTIES, member="PropertiesChanged", path=self._path)
         for member in _CAME_OR_WENT:
