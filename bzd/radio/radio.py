@@ -136,6 +136,7 @@ class Radio:
             self._cut_short = True
             self._step.reschedule(asyncio.get_running_loop().time())
         self._state.paused = True
+        self._retry.reset()  # what is on air is not borne until the next try either
         self._wake.set()
 
     def resume(self) -> None:
@@ -203,6 +204,7 @@ class Radio:
         now = self._now()
         if (wait := self._retry.wait_s(now)) > 0:
             return wait
+        await self._reset.over()  # of a step that was cut short: the kernel would revive what is registered meanwhile
         try:
             await self._watch.ready(broadcasting=self._broadcasting)
             await self._look_up_verdict()
@@ -355,6 +357,8 @@ class Radio:
         if changed.get("Powered") is False:
             self._speaker.went_off()
             self._listener.switched()
+        elif changed.get("Powered"):
+            self._reset.came_on()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
         if changed.keys() & _STANDING:

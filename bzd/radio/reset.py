@@ -131,11 +131,21 @@ class Reset:
         self._switching = asyncio.get_running_loop().create_task(self._off_and_on())
         await asyncio.shield(self._switching)
 
+    async def over(self) -> None:
+        """Wait until an adapter that is being switched is on again; goes on if this is cancelled."""
+        if self._switching is not None:
+            with suppress(BusError):
+                await asyncio.shield(self._switching)
+
     async def finish(self) -> None:
         """Wait until an adapter that is being switched is on again; if cancelled, bluetoothd is told so and no more."""
         if self._switching is not None:
             with suppress(BusError):
                 await self._switching
+
+    def came_on(self) -> None:
+        """The adapter is on, whoever turned it on: nothing is owed any more."""
+        self._owed = False
 
     async def repay(self) -> None:
         """Turn on an adapter that was left off here; harmless if none was.
