@@ -111,7 +111,15 @@ class Radio:
         self._state.scan = self._listener.scanner.counts
         self._advertiser = Advertiser(self._bus, path, self.rotate)
         self._reset = Reset(self._bus, path)
-        self._speaker = Speaker(self._advertiser, broadcast, self._listener, self._reset, self._troubles, self._state)
+        self._speaker = Speaker(
+            self._advertiser,
+            broadcast,
+            self._listener,
+            self._reset,
+            self._troubles,
+            self._state,
+            lambda: self._watch.fit,
+        )
         self._step: asyncio.Timeout | None = None
         """The time limit of the step that is under way."""
         self._cut_short = False
@@ -221,7 +229,7 @@ class Radio:
             await self._silence_all()
             return POLL_S
         wait = await self._speaker.step()
-        if not self._watch.properties:
+        if not self._watch.properties or (self._broadcasting and not self._watch.fit):
             return 0.0  # lost meanwhile; to scan now would have the bus start a bluetoothd that somebody stopped
         wait = min(wait, await self._listen())
         if await self._reset_if_due():

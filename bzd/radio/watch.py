@@ -72,6 +72,17 @@ class Watch:
         return self._properties or {}
 
     @property
+    def fit(self) -> bool:
+        """Whether a rolling ID may still go on air, as far as was told since `ready` and `settle`."""
+        if self._properties is None or self.suspect:
+            return False
+        try:
+            self._check(Adapter.from_properties(self._properties), broadcasting=True)
+        except RadioError:
+            return False
+        return True
+
+    @property
     def suspect(self) -> bool:
         """Whether the adapter may have been left connectable, so that nothing may be advertised before `settle`."""
         return self._leftover.suspected
@@ -111,7 +122,9 @@ class Watch:
             if seen == self._changes:
                 self._leftover.saw(found)
                 self._properties = found
-        adapter = Adapter.from_properties(self._properties)
+        self._check(Adapter.from_properties(self._properties), broadcasting=broadcasting)
+
+    def _check(self, adapter: Adapter, *, broadcasting: bool) -> None:
         if adapter.blocked:
             hint = f"`rfkill unblock bluetooth` lets adapter {self._adapter} on the air again"
             raise RadioError(f"adapter {self._adapter} is blocked by rfkill", hint)

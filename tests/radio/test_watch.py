@@ -40,7 +40,7 @@ def test_a_connection_that_was_half_made_is_made_anew(system_bus: SystemBus, mon
 
 def _failing_once(watch: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     """The same, but for the first call."""
-    failed = []
+    failed: list[bool] = []
 
     async def instead(bus: Bus, **match: Any) -> None:
         if not failed:
