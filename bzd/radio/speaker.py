@@ -20,6 +20,8 @@ UNTIL_ASKED_S = 3600.0
 _SCAN_RENEWALS = 3
 """With extended advertising a scan that failed is tried again only with another ID; so many times, then with the next
 rotation that is due anyway, since each costs an interval of the key."""
+_NO_PLACE_LEFT = "org.bluez.Error.NotPermitted"
+"""What RegisterAdvertisement answers when no instance is left (BlueZ, doc/org.bluez.LEAdvertisingManager.rst)."""
 _OTHERS = (
     "another program advertises on adapter {} too, so that the rolling ID is sent less often; a connectable one "
     "shows this adapter's public address; end it, or give the badge an adapter of its own"
@@ -186,6 +188,8 @@ class Speaker:
 
 def _remedy(error: BzdError) -> str:
     """What to do about advertising that fails."""
+    if isinstance(error, BusError) and error.name == _NO_PLACE_LEFT:
+        return "other programs advertise on this adapter, and left no place; end one, or give the badge its own adapter"
     if isinstance(error, BusError) and error.refused:
         return "`sudo bzd doctor` knows the kernels that refuse (raspberrypi/linux#7473)"
     return error.hint
