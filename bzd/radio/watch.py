@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches bus, bluetoothd and adapter: whether they are there, and fit for a badge."""
+"""Watches bus, bluetoothd and adapter: whether they are there, and fit for a badge.
+
+From signals, since bleak 3.1 tells of none of it: after a restart of bluetoothd its scan hears nothing for ever, and
+says nothing (fduflyer/DroneAware-Node-Releases#89, SignalK/signalk-server#3057; with every BlueZ).
+"""
 
 from __future__ import annotations
 
