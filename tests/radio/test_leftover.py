@@ -182,3 +182,26 @@ def test_an_adapter_that_becomes_unfit_in_the_middle_of_a_rotation(
             assert len(bluez.shown_publicly) == shown
 
     run(scenario)
+
+
+def test_an_adapter_that_becomes_unfit_is_not_cleared_either(system_bus: SystemBus) -> None:
+    """After a power cycle an empty advertisement comes first, which would show the public address as well."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = SlowBluez("UnregisterAdvertisement", legacy=True)
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            bluez.holding = True
+            await bluez.power(on=False)
+            await bluez.power(on=True)
+            await until(lambda: not bluez.method)
+            bluez.make("Discoverable", on=True)
+            bluez.log.clear()
+            bluez.go_on.set()
+            await until(lambda: "discoverable" in bed.radio.state.troubles.get("radio", ""))
+            assert "RegisterAdvertisement" not in bluez.log
+            bluez.make("Discoverable", on=False)
+            await bed.up()
+
+    run(scenario)
