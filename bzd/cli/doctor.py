@@ -78,7 +78,10 @@ def _gather(ctx: click.Context, *, advertise: bool) -> Facts:
     state = options.state_dir(ctx)
     # Path.is_dir raises where a folder above may not be entered.
     with quiet.badge_paused(state) if advertise and os.path.isdir(state) else nullcontext():  # noqa: PTH112  see above
-        radio = asyncio.run(bluez_facts.radio(_adapter(ctx), state, advertise=advertise))
+        config = options.load_config(ctx).config
+        radio = asyncio.run(
+            bluez_facts.radio(config.radio.adapter, state, advertise=advertise, scan_mode=config.scan.mode)
+        )
     return Facts(
         radio=radio,
         system=machine_facts.system(session(ctx).clock),

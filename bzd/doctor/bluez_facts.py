@@ -30,15 +30,17 @@ _SUBSYSTEM = "Bluetooth"
 """What the kernel begins all its lines about radios with."""
 
 
-async def radio(name: str, state: Path, *, advertise: bool = False) -> RadioFacts:
+async def radio(name: str, state: Path, *, advertise: bool = False, scan_mode: str = "auto") -> RadioFacts:
     """The radio's facts.
 
     Args:
         name: of the adapter.
         state: the state directory, for what `--radio` found.
         advertise: whether to try an advertisement, of a rolling ID that is used for nothing else.
+        scan_mode: that is configured.
     """
     known: dict[str, Any] = {"bluez": _version(), "blocked": blocked(name), "kernel_log": _kernel_log()}
+    known["scan_mode"] = scan_mode
     bus = Bus(lambda _: None)
     try:
         await bus.connect(lambda: None)

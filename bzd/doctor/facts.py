@@ -32,6 +32,7 @@ class RadioFacts:
         setup: what the radio consists of, None if that could not be found out.
         verdict: what `--radio` found of this setup, None if nobody has looked.
         verdict_denied: whether that may not be known, for want of permission.
+        scan_mode: that is configured, `auto` or one of `bzd.radio.scanner.MODES`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RadioFacts:
     setup: Setup | None = None
     verdict: Verdict | None = None
     verdict_denied: bool = False
+    scan_mode: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,12 @@ _BAND_2_4_MHZ = 2500
 """Above the highest channel of 2.4 GHz, below the lowest of 5 GHz (IEEE 802.11)."""
 _BEST = "full"
 """What auto takes where advertisement monitors are offered (`bzd.radio.scanner`)."""
+_SPARSE = {
+    "active": "scan.mode is active: each neighbour is measured once in 10 s, not each time",
+    "passive": "scan.mode is passive: a neighbour is measured when its RSSI moved by 8 dB; with a kernel before August "
+    "2024 perhaps only once (hbldh/bleak#235)",
+}
+"""What a mode that was asked for costs, see `bzd.radio.scanner`."""
 
 KERNEL_FAULTS = {
     "tx timeout": (
@@ -59,7 +65,7 @@ def bluetoothd(facts: Facts) -> Finding:
         return problem(facts.radio.trouble, "`systemctl status bluetooth dbus` shows why")
     if facts.radio.keeps_strangers:
         return warning(
-            "bluetoothd keeps every device that it ever heard, until it has no memory left",
+            "bluetoothd keeps every device that it ever heard, until it has no memory left (hbldh/bleak#500)",
             f"remove TemporaryTimeout = 0 from {MAIN_CONF}, then `systemctl restart bluetooth`",
         )
     return ok("bluetoothd answers")
@@ -179,6 +185,10 @@ def sampling(facts: Facts) -> Finding:
             "bluetoothd's experimental interfaces are off: each neighbour is measured once in 10 s, not each time",
             "`bzd install-service --experimental` and `systemctl restart bluetooth`, "
             "or Experimental = true in [General] of /etc/bluetooth/main.conf",
+        )
+    if facts.radio.scan_mode in _SPARSE:
+        return warning(
+            _SPARSE[facts.radio.scan_mode], "scan.mode = auto has every report, where that gives nothing away"
         )
     return ok("every report arrives (experimental interfaces are on)")
 

@@ -102,14 +102,13 @@ async def run(name: str, now: float, main_conf: Path = MAIN_CONF) -> Trial:
     Raises:
         RadioError: if the adapter is not there, not fit, or in use; if btmon is missing or records nothing.
     """
-    watch = Watch(name, main_conf, lambda _: None, lambda *_: None)
+    watch, path = Watch(name, main_conf, lambda _: None, lambda *_: None), f"/org/bluez/{name}"
+    reset = Reset(watch.bus, path)
     try:
         await watch.ready(broadcasting=True)
-        path = f"/org/bluez/{name}"
         advertiser = Advertiser(watch.bus, path, lambda: None)
         extended = await advertiser.extended()
         setup = recognise(name, watch.properties, extended=extended)
-        reset = Reset(watch.bus, path)
         await _wait_until_free(reset)
         await watch.settle()
         async with recording(name) as recorded:
@@ -121,7 +120,10 @@ async def run(name: str, now: float, main_conf: Path = MAIN_CONF) -> Trial:
             waves = Airwaves()
             rows = list(_cut(recorded, waves, attempts))
     finally:
-        watch.bus.close()
+        try:
+            await reset.finish()  # whoever ends it while the adapter is off finds it on
+        finally:
+            watch.bus.close()
     outcomes = judge(rows, extended=extended)
     return Trial(Verdict(setup, now, outcomes), waves.firmware, rows, extended)
 

@@ -108,7 +108,7 @@ class Advertiser:
             if isinstance(error, BusError) and error.refused:
                 self.forget()
             raise
-        self._sent = bool(data)
+        self._sent = bool(data) and self.registered  # or it was lost before its answer was read
 
     async def clear(self) -> None:
         """Make the kernel give up whatever an earlier program left there; nothing of ours may be registered.

@@ -5,7 +5,8 @@ Whoever makes an adapter discoverable makes it connectable (BlueZ, src/adapter.c
 DiscoverableTimeout is over, 180 s as a rule, only the first does, and from then on the kernel sends each advertisement
 connectably, under the public address (measured with Linux 6.1 and 6.12). BlueZ 5.82 shows that as Adapter1.Connectable,
 and lets it be set; of 5.66 no client of the bus can learn it. There the adapter is made discoverable and at once not,
-while nothing is advertised, which has the kernel told "not connectable". That goes when bookworm's 5.66 does.
+while nothing is advertised, which has the kernel told "not connectable". That goes when bookworm's 5.66 does; of the
+rest no issue is known, and no version that does without.
 
 bluetoothd leaves no adapter connectable when it starts, so that only what came since matters.
 """
@@ -58,7 +59,7 @@ class Leftover:
 
         Becoming connectable beside an advertisement, Linux (6.1 and 6.12) begins another one there, instance 0, of
         nothing and under the public address, and ends it no more (`hci_update_connectable_sync` of
-        net/bluetooth/hci_sync.c; measured, no issue is known).
+        net/bluetooth/hci_sync.c; measured; no issue is known, and no version that ends it).
         """
         return "it was discoverable, and goes on to show its public address" if self._seen else ""
 

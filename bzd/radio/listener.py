@@ -19,7 +19,9 @@ from bzd.radio.verdict import Verdict
 DEAF_S = 2.0
 """A discovery that bluetoothd says has ended is begun again after this: it says so for an instant between two."""
 SILENCE_S = 300.0
-"""After so long without any report the scan is begun again; then after twice as long, and so on."""
+"""After so long without any report the scan is begun again; then after twice as long, and so on. Discoveries
+of BlueZ die after hours without a word (bluez/bluez#1126, #1554), and a scan begun anew hears again; no version is
+known that does without."""
 SILENCE_MAX_S = 3600.0
 
 _log = logging.getLogger(__name__)

@@ -3,8 +3,9 @@
 
 While any monitor is registered, the kernel starts active scans without the controller's duplicate filter, so that an
 active scan that begins afterwards delivers every report instead of one per device in 10 s (kernel,
-net/bluetooth/hci_sync.c, hci_active_scan_sync; measured with BlueZ 5.66 and 5.82). BlueZ calls the interface
-experimental: bluetoothd needs `Experimental = true` or `--experimental`.
+net/bluetooth/hci_sync.c, hci_active_scan_sync; measured with BlueZ 5.66 and 5.82). Nothing else takes that filter off,
+and nothing is meant to: it would be too much traffic on the bus (bluez/bluez#406, hbldh/bleak#235). BlueZ up to 5.87
+calls the interface experimental: bluetoothd needs `Experimental = true` or `--experimental` (hbldh/bleak#884).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ It is done, if nobody else uses the adapter, when
   of a bluetoothd that was killed or lost the bus, up to 10.24 s from its start (DISCOV_LE_TIMEOUT), and refuses the
   next one as busy, and a legacy controller refuses a new address meanwhile. With extended advertising that scan keeps
   its address, by which a new rolling ID beside it would be linked to the one before. Switching it off ends that
-  discovery. Seen with Linux 6.1 and 6.12; no version is known that does without.
+  discovery. Seen with Linux 6.1 and 6.12; no issue is known, and no version that does without.
 - something is refused for a minute; then after two, four, ... minutes, up to six hours. It mends controllers that lost
   their firmware's thread.
 - for as long, bluetoothd was stuck in a discovery that the kernel has ended (bluez/bluez#807, `bzd.radio.scanner`):
@@ -131,11 +131,21 @@ class Reset:
         self._switching = asyncio.get_running_loop().create_task(self._off_and_on())
         await asyncio.shield(self._switching)
 
+    async def over(self) -> None:
+        """Wait until an adapter that is being switched is on again; goes on if this is cancelled."""
+        if self._switching is not None:
+            with suppress(BusError):
+                await asyncio.shield(self._switching)
+
     async def finish(self) -> None:
         """Wait until an adapter that is being switched is on again; if cancelled, bluetoothd is told so and no more."""
         if self._switching is not None:
             with suppress(BusError):
                 await self._switching
+
+    def came_on(self) -> None:
+        """The adapter is on, whoever turned it on: nothing is owed any more."""
+        self._owed = False
 
     async def repay(self) -> None:
         """Turn on an adapter that was left off here; harmless if none was.

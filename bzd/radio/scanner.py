@@ -67,7 +67,7 @@ itself forgets a stranger after 30 s, and 500 badges saturate it."""
 PATTERNS_MAX = 7
 """Patterns that one monitor may have. With an eighth, bluetoothd 5.66 dies of `free(): invalid next size`, and 5.82
 says "Failed to Add Adv Patterns Monitor with status 0x0d" and hears nothing (both measured; it fits a length of
-1 + 34 * patterns kept in one octet)."""
+1 + 34 * patterns kept in one octet). No issue is known, and no version that takes more."""
 _FLAGS = (0x1A, 0x06, 0x04, 0x02)
 """Flags octets, the commonest first: GAEN's own (iPhones and Android), LE without BR/EDR, Linux, and dual-mode. Since
 BlueZ 5.69 a pattern of service data or UUIDs matches nothing (bluez/bluez#652, #1176, #2110; no version is known that
@@ -88,8 +88,10 @@ class ScanCounts:
 
     Attributes:
         reports: handed on.
-        phantom: dropped, since their RSSI is BlueZ's "unknown": it signals the end of a scan so, with an old payload.
-        cached: dropped, since the payload was not in the report: BlueZ repeats the last one of the same address.
+        phantom: dropped, since their RSSI is BlueZ's "unknown": it signals the end of a scan so, with an old payload
+            (hbldh/bleak#1065). BlueZ means it so: no version is to be expected that does otherwise.
+        cached: dropped, since the payload was not in the report: BlueZ repeats the last one of the same address. That
+            is meant as well.
         malformed: dropped, since the parts make no advertising data.
         restarts: times that listening began.
     """
@@ -287,7 +289,8 @@ def forget_sessions() -> None:
     For three cases that bleak has no way out of. A StartDiscovery that was not waited for may have begun a session that
     bleak knows nothing of; from then on bluetoothd answers InProgress for ever, but it drops all sessions of a client
     that leaves the bus. After a restart of dbus-daemon, stopping a scan writes into a closed socket. And when
-    bluetoothd was stopped, stopping a scan would have it started again by the bus.
+    bluetoothd was stopped, stopping a scan would have it started again by the bus. All three with bleak 3.1, and with
+    any BlueZ, which keeps one session for each client; no issue is known.
     """
     from bleak.backends.bluezdbus import manager  # noqa: PLC0415  imports only on Linux
 
@@ -299,8 +302,9 @@ def forget_sessions() -> None:
 async def _close(scanner: BleakScanner) -> bool:
     """Stop bleak's scanner and swallow what it says; returns whether bluetoothd got stuck in it, see `Scanner`.
 
-    After a restart of bluetoothd or of the adapter it says "No discovery started", DoesNotExist or UnknownObject
-    (hbldh/bleak#1126 and others); its callbacks are removed all the same.
+    After a restart of bluetoothd or of the adapter it says "No discovery started", DoesNotExist or UnknownObject, as
+    Home Assistant met it (home-assistant/core#78341): true each time, and so in every version; its callbacks are
+    removed all the same.
     """
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from bzd.errors import BusError, BzdError, RadioError
@@ -19,6 +20,8 @@ UNTIL_ASKED_S = 3600.0
 _SCAN_RENEWALS = 3
 """With extended advertising a scan that failed is tried again only with another ID; so many times, then with the next
 rotation that is due anyway, since each costs an interval of the key."""
+_NO_PLACE_LEFT = "org.bluez.Error.NotPermitted"
+"""What RegisterAdvertisement answers when no instance is left (BlueZ, doc/org.bluez.LEAdvertisingManager.rst)."""
 _OTHERS = (
     "another program advertises on adapter {} too, so that the rolling ID is sent less often; a connectable one "
     "shows this adapter's public address; end it, or give the badge an adapter of its own"
@@ -37,6 +40,7 @@ class Speaker:
         reset: ends scans that an earlier bluetoothd began; nothing is advertised beside such a one.
         troubles: where it says what is wrong.
         state: what it keeps up to date: `rotations`, `refusals`, `active_instances`.
+        fit: whether the adapter still is as whoever drives this saw to it, asked after all that a rotation waits for.
 
     Attributes:
         renew: the advertisement must be replaced before anything else: the adapter was off, or somebody asked.
@@ -52,6 +56,7 @@ class Speaker:
         reset: Reset,
         troubles: Troubles,
         state: RadioState,
+        fit: Callable[[], bool],
     ) -> None:
         self._advertiser = advertiser
         self._broadcast = broadcast
@@ -59,6 +64,7 @@ class Speaker:
         self._reset = reset
         self._troubles = troubles
         self._state = state
+        self._fit = fit
         self._retry = Backoff()
         self._cleared = False
         """The kernel is known to hold nothing that bluetoothd has forgotten: an advertisement of an earlier run, or one
@@ -86,7 +92,8 @@ class Speaker:
         elif (wait := self._retry.wait_s(self._now())) > 0:
             return wait
         try:
-            await self._replace(self._broadcast)
+            if not await self._replace(self._broadcast):
+                return 0.0
         except BzdError as error:
             self.stuck = isinstance(error, BusError)
             self._state.refusals += 1
@@ -136,11 +143,17 @@ class Speaker:
         else:
             self._troubles.clear("slot", self._now(), "alone on the air")
 
-    async def _replace(self, broadcast: Broadcast) -> None:
-        """Stop scanning, unregister, register a new object; whoever drives this then scans again, if not done here."""
+    async def _replace(self, broadcast: Broadcast) -> bool:
+        """Stop scanning, unregister, register a new object; whoever drives this then scans again, if not done here.
+
+        Returns:
+            whether it was done; else nothing is registered, since the adapter is not fit any more.
+        """
         self.renew = True
         await self._listener.stop_for_rotation()
         await self._advertiser.unregister()
+        if not self._fit():
+            return False
         if not self._cleared:
             await self._advertiser.clear()
             self._cleared = True
@@ -149,6 +162,8 @@ class Speaker:
         self._scan_links = self._extended and not await self._scans_first()
         if self._scan_links and self._listener.stuck and self._reset.pending:
             raise RadioError("a scan that nobody has asked for goes on, under an address that stays")
+        if not self._fit():
+            return False
         payload = broadcast.draw()
         self.renew = False  # before it is asked for: if the adapter goes off and on meanwhile, this one is revived
         try:
@@ -158,6 +173,7 @@ class Speaker:
             if isinstance(error, BusError) and error.refused:
                 broadcast.take_back(payload)
             raise
+        return True
 
     async def _scans_first(self) -> bool:
         if not await self._listener.try_to_start():
@@ -172,6 +188,8 @@ class Speaker:
 
 def _remedy(error: BzdError) -> str:
     """What to do about advertising that fails."""
+    if isinstance(error, BusError) and error.name == _NO_PLACE_LEFT:
+        return "other programs advertise on this adapter, and left no place; end one, or give the badge its own adapter"
     if isinstance(error, BusError) and error.refused:
         return "`sudo bzd doctor` knows the kernels that refuse (raspberrypi/linux#7473)"
     return error.hint

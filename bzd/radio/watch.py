@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches bus, bluetoothd and adapter: whether they are there, and fit for a badge."""
+"""Watches bus, bluetoothd and adapter: whether they are there, and fit for a badge.
+
+From signals, since bleak 3.1 tells of none of it: after a restart of bluetoothd its scan hears nothing for ever, and
+says nothing (fduflyer/DroneAware-Node-Releases#89, SignalK/signalk-server#3057; with every BlueZ).
+"""
 
 from __future__ import annotations
 
@@ -72,6 +76,17 @@ class Watch:
         return self._properties or {}
 
     @property
+    def fit(self) -> bool:
+        """Whether a rolling ID may still go on air, as far as was told since `ready` and `settle`."""
+        if self._properties is None or self.suspect:
+            return False
+        try:
+            self._check(Adapter.from_properties(self._properties), broadcasting=True)
+        except RadioError:
+            return False
+        return True
+
+    @property
     def suspect(self) -> bool:
         """Whether the adapter may have been left connectable, so that nothing may be advertised before `settle`."""
         return self._leftover.suspected
@@ -111,7 +126,9 @@ class Watch:
             if seen == self._changes:
                 self._leftover.saw(found)
                 self._properties = found
-        adapter = Adapter.from_properties(self._properties)
+        self._check(Adapter.from_properties(self._properties), broadcasting=broadcasting)
+
+    def _check(self, adapter: Adapter, *, broadcasting: bool) -> None:
         if adapter.blocked:
             hint = f"`rfkill unblock bluetooth` lets adapter {self._adapter} on the air again"
             raise RadioError(f"adapter {self._adapter} is blocked by rfkill", hint)
@@ -129,6 +146,13 @@ class Watch:
         self._lost(Loss.BLUETOOTHD)
         self._leftover.suspected = True
         await self.bus.connect(lambda: self._lost(Loss.BLUETOOTHD))
+        try:
+            await self._ask_for_signals()
+        except BaseException:
+            self.bus.close()  # or it would count as connected, and be deaf to every loss
+            raise
+
+    async def _ask_for_signals(self) -> None:
         await self.bus.watch(sender=_DBUS, member="NameOwnerChanged", arg0=BLUEZ)
         await self.bus.watch(sender=BLUEZ, interface=PROPERTIES, member="PropertiesChanged", path=self._path)
         for member in _CAME_OR_WENT:

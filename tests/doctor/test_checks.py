@@ -117,6 +117,8 @@ FAULTS = [
     ("other advertisers", Verdict.WARNING, faulty(RADIO, tried="", active_instances=1), "find the program"),
     ("other advertisers", Verdict.UNKNOWN, faulty(RADIO, active_instances=None), "adapter"),
     ("sampling", Verdict.WARNING, faulty(RADIO, monitors=False), "--experimental"),
+    ("sampling", Verdict.WARNING, faulty(RADIO, scan_mode="active"), "scan.mode = auto"),
+    ("sampling", Verdict.WARNING, faulty(RADIO, scan_mode="passive"), "scan.mode = auto"),
     ("kernel log", Verdict.WARNING, faulty(RADIO, kernel_log=("Bluetooth: hci0: command 0x0c03 tx timeout",)), "power"),
     (
         "kernel log",

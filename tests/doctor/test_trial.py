@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +20,7 @@ from bzd.errors import RadioError
 from bzd.protocols import ad
 from bzd.radio.verdict import ADVERTISING, Outcome
 from bzd.traces.exchanges import Exchange
-from tests.radio.conftest import SystemBus, run
+from tests.radio.conftest import SystemBus, run, until
 from tests.radio.fake_bluez import FakeBluez
 
 NONE = Path("/nonexistent")
@@ -188,6 +189,30 @@ def test_an_adapter_in_use_is_left_alone(system_bus: SystemBus, monkeypatch: pyt
         with pytest.raises(RadioError, match="another program advertises"):
             await trial.run("hci0", 1000.0, NONE)
         assert not bluez.switched
+        await bluez.stop()
+
+    run(scenario)
+
+
+def test_who_ends_it_finds_the_adapter_on(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come in the instant in which it is off."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = RecordedBluez()
+        await bluez.start()
+        _recorded(monkeypatch, bluez)
+        trying = asyncio.create_task(trial.run("hci0", 1000.0, NONE))
+        switch = bluez.switch
+
+        def and_end(*, on: bool) -> None:
+            switch(on=on)
+            trying.cancel()
+
+        monkeypatch.setattr(bluez, "switch", and_end)
+        with pytest.raises(asyncio.CancelledError):
+            await trying
+        await until(lambda: bluez.switched == [False, True])
         await bluez.stop()
 
     run(scenario)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +15,7 @@ from bzd.protocols import ad, protocols
 from bzd.radio.advertiser import Advertiser, properties
 from bzd.radio.bus import Bus
 
-from .conftest import SystemBus, run
+from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
 from .fake_devices import PATH
 
@@ -137,6 +138,35 @@ def test_on_air_is_what_bluez_has_taken(system_bus: SystemBus, monkeypatch: pyte
         assert told == [False, False, False, False, False, True, True]
         assert not advertiser.on_air
         bluez.hang(hanging=False)
+        await bluez.stop()
+        bus.close()
+
+    run(scenario)
+
+
+class LateBluez(FakeBluez):
+    """Takes what it is given, and answers later."""
+
+    async def _register_advertisement(self, sender: str, path: str) -> str:
+        error = await super()._register_advertisement(sender, path)
+        await asyncio.sleep(0.1)
+        return error
+
+
+def test_an_answer_that_comes_after_the_loss_puts_nothing_on_air(system_bus: SystemBus) -> None:
+    """What is known to be gone stays so, whatever was said of it before."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bus, bluez = Bus(_ignore), LateBluez()
+        await bluez.start()
+        await bus.connect(_ignore)
+        advertiser = Advertiser(bus, PATH, _ignore)
+        registering = asyncio.create_task(advertiser.register(_GAEN))
+        await until(lambda: bluez.adverts)
+        advertiser.forget()
+        await registering
+        assert [advertiser.registered, advertiser.on_air] == [False, False]
         await bluez.stop()
         bus.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -153,5 +154,75 @@ def test_a_bluetoothd_that_would_die_of_it_is_given_time(
             bed.bluez.make("Discoverable", on=True)
             await until(bed.off_air)
             assert (bed.bluez.disturbed == 0) == waits
+
+    run(scenario)
+
+
+class SlowBluez(FakeBluez):
+    """Holds a call of one method back, once asked to."""
+
+    def __init__(self, method: str, *, legacy: bool) -> None:
+        super().__init__(legacy=legacy)
+        self.method = method
+        self.holding = False
+        self.go_on = asyncio.Event()
+
+    async def _do(self, member: str, sender: str, body: list[Any]) -> str:
+        if self.holding and member == self.method:
+            self.method = ""
+            await self.go_on.wait()
+        return await super()._do(member, sender, body)
+
+
+@pytest.mark.parametrize(
+    ("legacy", "method"), [(False, "StartDiscovery"), (True, "StopDiscovery"), (True, "UnregisterAdvertisement")]
+)
+@pytest.mark.parametrize("over", [True, False])
+def test_an_adapter_that_becomes_unfit_in_the_middle_of_a_rotation(
+    system_bus: SystemBus, *, legacy: bool, method: str, over: bool
+) -> None:
+    """The next ID does not go on air under the public address, nor if the adapter was discoverable for an instant."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = SlowBluez(method, legacy=legacy)
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            aired, bluez.holding = len(bluez.aired), True
+            bed.radio.rotate()
+            await until(lambda: not bluez.method)
+            bluez.make("Discoverable", on=True)
+            shown = len(bluez.shown_publicly)
+            if over:
+                bluez.end_discoverable()
+            bluez.go_on.set()
+            await until(lambda: bed.radio.state.troubles or len(bluez.aired) > aired)
+            assert len(bluez.shown_publicly) == shown
+            bluez.make("Discoverable", on=False)
+            await bed.up()
+            assert len(bluez.shown_publicly) == shown
+
+    run(scenario)
+
+
+def test_an_adapter_that_becomes_unfit_is_not_cleared_either(system_bus: SystemBus) -> None:
+    """After a power cycle an empty advertisement comes first, which would show the public address as well."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = SlowBluez("UnregisterAdvertisement", legacy=True)
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            bluez.holding = True
+            await bluez.power(on=False)
+            await bluez.power(on=True)
+            await until(lambda: not bluez.method)
+            bluez.make("Discoverable", on=True)
+            bluez.log.clear()
+            bluez.go_on.set()
+            await until(lambda: "discoverable" in bed.radio.state.troubles.get("radio", ""))
+            assert "RegisterAdvertisement" not in bluez.log
+            bluez.make("Discoverable", on=False)
+            await bed.up()
 
     run(scenario)

@@ -280,6 +280,22 @@ def test_another_programs_advertisement_is_noticed(system_bus: SystemBus) -> Non
     run(scenario)
 
 
+def test_an_adapter_without_a_place_left_is_told_as_that(system_bus: SystemBus) -> None:
+    """Other programs took all of them: it is not the kernel that refuses."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = FakeBluez()
+        bluez.refuse["RegisterAdvertisement"] = "org.bluez.Error.NotPermitted"
+        async with a_bed(bluez) as bed:
+            await until(lambda: "other programs" in bed.radio.state.troubles.get("advertise", ""))
+            assert "kernel" not in bed.radio.state.troubles["advertise"]
+            bluez.refuse.clear()
+            await bed.up()
+
+    run(scenario)
+
+
 def test_ending_takes_less_than_two_seconds_even_if_bluetoothd_hangs(system_bus: SystemBus) -> None:
     """The service has 2 s to stop; BlueZ drops what was registered when the client leaves the bus."""
     assert system_bus.socket.exists()

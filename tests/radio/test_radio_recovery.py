@@ -275,3 +275,23 @@ def test_long_silence_restarts_the_scan_ever_more_rarely(
             assert bed.radio._listener._silence.limit_s == pytest.approx(0.2)
 
     run(scenario)
+
+
+def test_a_pause_does_not_wait_for_the_next_try(system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a step that hung the next is due in a minute, and what is on air then is taken off it at once."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.radio.radio.STEP_MAX_S", 0.3)
+    monkeypatch.setattr("bzd.radio.recovery.FIRST_RETRY_S", 60.0)
+
+    async def scenario() -> None:
+        async with a_bed() as bed:
+            await bed.up()
+            bed.bluez.hang()
+            bed.radio.rotate()
+            await until(lambda: "too long" in bed.radio.state.troubles.get("radio", ""))
+            bed.bluez.hang(hanging=False)
+            assert bed.bluez.adverts
+            bed.radio.pause()
+            await until(lambda: bed.off_air() and bed.radio.state.off_air)
+
+    run(scenario)

@@ -222,7 +222,7 @@ def test_doctor_asks_bluetoothd(tmp_path: Path) -> None:
             found.append(_checks((await _end(*words, "--advertise"))[1]))
             fake.set_adapter(Discoverable=True)
             fake.other_advertises(1)
-            found.append(_checks((await _end(*words))[1]))
+            found.append(_checks((await _end(*words, "--set", "scan.mode=active"))[1]))
             fake.unplug()
             found.append(_checks((await _end(*words))[1]))
         return found
@@ -232,4 +232,5 @@ def test_doctor_asks_bluetoothd(tmp_path: Path) -> None:
         assert good[name]["verdict"] == "ok", good[name]
     assert good["advertising"]["text"] == "an advertisement was taken"
     assert (bad["address privacy"]["verdict"], bad["other advertisers"]["verdict"]) == ("problem", "warning")
+    assert "scan.mode is active" in bad["sampling"]["text"]
     assert gone["adapter"]["verdict"] == "problem"

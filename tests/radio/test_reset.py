@@ -224,3 +224,58 @@ def test_hours_of_silence_end_in_a_reset(system_bus: SystemBus, monkeypatch: pyt
             assert not bed.bluez.linked
 
     run(scenario)
+
+
+def test_an_adapter_that_others_turned_on_is_theirs_to_turn_off(system_bus: SystemBus) -> None:
+    """The badge turns on again what it turned off itself, and not what somebody turns off days later."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed() as bed:
+            await bed.up()
+            await bed.bluez.stop()
+            await until(lambda: "radio" in bed.radio.state.troubles)
+            bluez, switch = bed.bluez, bed.bluez.switch
+            bluez.busy = True
+
+            def only_off(*, on: bool) -> None:
+                assert not on
+                switch(on=on)
+                bluez.refuse["Set"] = "org.bluez.Error.Busy"
+
+            bluez.switch = only_off  # type: ignore[method-assign]
+            await bluez.start()
+            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
+            bluez.switch = switch  # type: ignore[method-assign]
+            await bluez.power(on=True)
+            await bed.up()
+            bluez.refuse.clear()
+            await bluez.power(on=False)
+            await until(lambda: "is off" in bed.radio.state.troubles.get("radio", ""))
+            await asyncio.sleep(1.2)
+            assert bluez.switched == [False]
+
+    run(scenario)
+
+
+def test_nothing_is_registered_while_the_adapter_is_switched(
+    system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause and its end cut that step short, but not the switching: the kernel would revive what it holds."""
+    assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.radio.reset.SILENT_S", 0.5)
+    monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.05)
+
+    async def scenario() -> None:
+        bluez = SlowBluez()
+        bluez.switch_s = 0.5
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            await until(lambda: bluez.switching)
+            bed.radio.pause()
+            await asyncio.sleep(0.05)
+            bed.radio.resume()
+            await until(lambda: bluez.switched == [False, True] and bed.on_air())
+            assert len(set(bluez.aired)) == len(bluez.aired)
+
+    run(scenario)
