@@ -369,7 +369,8 @@ class Radio:
             self._listener.switched()
         elif changed.get("Powered"):
             self._reset.came_on()
-        if "Discoverable" in changed and bluez_before(self._watch.properties, REFRESH_TRACKED):
+        # Who makes it discoverable makes it connectable, which may be told before.
+        if changed.keys() & {"Discoverable", "Connectable"} and bluez_before(self._watch.properties, REFRESH_TRACKED):
             self._advertiser.refreshing()
         if "Discovering" in changed:
             self._listener.discovering(on=bool(changed["Discovering"]))
