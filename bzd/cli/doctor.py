@@ -26,7 +26,6 @@ PROBLEM = 13
 """Exit code when a check found a problem."""
 
 _MARKS = {"ok": "ok     ", "unknown": "?      ", "warning": "warning", "problem": "PROBLEM"}
-_NAME_WIDTH = 17
 _WIDEST = 120
 
 
@@ -98,8 +97,9 @@ def _json(findings: dict[str, Finding], *, is_healthy: bool, trial: Trial | None
 
 def _table(findings: dict[str, Finding]) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
+    longest = max(map(len, findings))
     for name, finding in findings.items():
-        head = f"{_MARKS[finding.verdict]}  {name:{_NAME_WIDTH}}  "
+        head = f"{_MARKS[finding.verdict]}  {name:{longest}}  "
         indent = " " * len(head)
         output.line(textwrap.fill(output.printable(finding.text), width, initial_indent=head, subsequent_indent=indent))
         if finding.remedy:

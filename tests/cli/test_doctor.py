@@ -28,6 +28,10 @@ def test_every_check_is_a_line_and_problems_are_the_exit_code(bzd: Bzd, tmp_path
     assert "system bus cannot be reached" in " ".join(result.out.split())
     assert "-> `systemctl status bluetooth dbus`" in result.out
     assert result.err == ""
+    marked = [line for line in result.out.splitlines() if line[0] != " "]
+    longest = max(map(len, CHECKS))
+    assert [line[9:].rstrip()[:longest].rstrip() for line in marked] == list(CHECKS)
+    assert {line[9 + longest : 11 + longest] for line in marked} == {"  "}, "texts stand below each other"
 
 
 def test_json_is_one_object(bzd: Bzd, fill: Fill) -> None:

@@ -142,12 +142,14 @@ FAULTS = [
     ("permissions", Verdict.PROBLEM, faulty(STORE, mode=0o755), "chmod 0700"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, owner="root"), "chown -R bzd:"),
     ("permissions", Verdict.PROBLEM, faulty(STORE, store_owner="root"), "chown -R bzd:"),
-    ("permissions", Verdict.UNKNOWN, faulty(STORE, mode=None), "sudo"),
+    ("permissions", Verdict.UNKNOWN, faulty(STORE, mode=None, denied=True), "sudo"),
+    ("permissions", Verdict.UNKNOWN, faulty(STORE, mode=None), "store first"),
     ("origin", Verdict.PROBLEM, faulty(STORE, home=Home.OTHER), "copied"),
     ("origin", Verdict.UNKNOWN, faulty(STORE, denied=True), "sudo"),
     ("free space", Verdict.PROBLEM, faulty(STORE, free_bytes=1000), "purge"),
     ("free space", Verdict.WARNING, faulty(STORE, free_bytes=500_000_000), "retention"),
     ("free space", Verdict.PROBLEM, faulty(STORE, read_only=True), "card is failing"),
+    ("card wear", Verdict.UNKNOWN, faulty(STORE, mode=None, written_bytes=None), "store first"),
     ("card wear", Verdict.WARNING, faulty(STORE, written_bytes=5_000_000_000), "iotop"),
     ("service", Verdict.WARNING, replace(HEALTHY, service=ServiceFacts()), "install-service"),
     ("fetching and warning", Verdict.WARNING, faulty(SERVICE, failed=("bzd-feed.service",)), "-u bzd-feed.service"),
@@ -164,6 +166,7 @@ def test_each_fault_is_found_with_its_remedy(name: str, verdict: Verdict, facts:
     assert findings[name].verdict is verdict
     assert advice in findings[name].remedy
     assert findings[name].text
+    assert all(bool(each.remedy) is (each.verdict is not Verdict.OK) for each in findings.values())
     if verdict is not Verdict.PROBLEM:
         others = {other: finding for other, finding in findings.items() if finding.verdict is Verdict.PROBLEM}
         assert healthy(findings) is not bool(others)
