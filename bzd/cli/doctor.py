@@ -26,7 +26,8 @@ PROBLEM = 13
 """Exit code when a check found a problem."""
 
 _MARKS = {"ok": "ok     ", "unknown": "?      ", "warning": "warning", "problem": "PROBLEM"}
-_WIDEST = 120
+_NARROWEST, _WIDEST = 60, 120
+"""Columns: a text that has fewer beside the name of its check is better broken by the terminal."""
 
 
 @click.command(
@@ -96,7 +97,7 @@ def _json(findings: dict[str, Finding], *, is_healthy: bool, trial: Trial | None
 
 
 def _table(findings: dict[str, Finding]) -> None:
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
     longest = max(map(len, findings))
     for name, finding in findings.items():
         head = f"{_MARKS[finding.verdict]}  {name:{longest}}  "

@@ -34,6 +34,14 @@ def test_every_check_is_a_line_and_problems_are_the_exit_code(bzd: Bzd, tmp_path
     assert {line[9 + longest : 11 + longest] for line in marked} == {"  "}, "texts stand below each other"
 
 
+def test_a_narrow_terminal_gets_words(bzd: Bzd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one of 20 columns no text is a column of letters."""
+    monkeypatch.setenv("COLUMNS", "20")
+    lines = bzd("doctor", "--state", tmp_path / "none").out.splitlines()
+    assert not [line for line in lines if len(line.strip()) == 1]
+    assert max(map(len, lines)) <= 60
+
+
 def test_json_is_one_object(bzd: Bzd, fill: Fill) -> None:
     """For forty badges by ssh: host, version, verdict, and all checks in order."""
     result = bzd("doctor", "--json", "--state", fill(label="ward3"))
