@@ -137,12 +137,14 @@ def try_radio(installation: Installation) -> None:
 
 def tell_rest(installation: Installation, removed: list[str], *, delete_data: bool) -> None:
     """Say what is left after uninstalling, and what still has to be done."""
-    from bzd.service.installing import EXPERIMENTAL  # noqa: PLC0415  see above
+    from bzd.service.installing import CONFIG, EXPERIMENTAL  # noqa: PLC0415  see above
 
     root = installation.system.root
     if EXPERIMENTAL in removed and installation.system.running:
         output.hint("bluetoothd offers its experimental interfaces until `systemctl restart bluetooth`")
     if delete_data:
         output.warning("flash memory keeps of deleted files what nobody can erase; destroy a card that must not talk")
-    else:
-        output.note(f"the store in {root / 'var/lib/bzd'} and {root / 'etc/bzd'} stay; --delete-data deletes them")
+    elif left := [str(path) for path in (installation.state, root / CONFIG) if path.exists()]:
+        output.note(f"{' and '.join(left)} stay{'' if left[1:] else 's'}; --delete-data deletes that")
+    elif not removed:
+        output.note("nothing was installed here")

@@ -75,7 +75,9 @@ def read(folder: Path | None) -> dict[str, Any]:
         ) from error
     if found is None or not found.get("running"):
         raise StateError(
-            "no badge runs here", "`systemctl start bzd` starts it; `journalctl -u bzd` says why it stopped"
+            "no badge runs here",
+            "`systemctl start bzd` starts it, once `bzd install-service` has installed it; `journalctl -u bzd` says "
+            "why it stopped",
         )
     if found.get("schema") != SCHEMA:
         raise _other_version(found.get("schema"))

@@ -138,7 +138,9 @@ def test_uninstalling_leaves_the_data_unless_told(bzd: Bzd, image: Path, keys: K
     assert (image / "etc/systemd/system/bluetooth.service.d/bzd.conf").exists()
     (image / "etc/bzd/bzd.toml").write_text("")
     (image / "var/lib/bzd/store.sqlite").write_text("a store")
-    assert bzd(*words, "--uninstall").code == 0
+    removed = bzd(*words, "--uninstall")
+    assert removed.code == 0
+    assert f"bzd: {image / 'var/lib/bzd'} and {image / 'etc/bzd'} stay; " in removed.err
     left = set(files(image))
     assert {"etc/bzd/bzd.toml", "var/lib/bzd/store.sqlite", "opt/bzd/bin/bzd"} <= left
     assert not [path for path in left if "systemd" in path or "usr/local" in path]
@@ -180,9 +182,9 @@ def test_feeds_are_fetched_if_one_is_configured(bzd: Bzd, image: Path) -> None:
 
 @image_only
 def test_uninstalling_what_is_not_there_is_harmless(bzd: Bzd, image: Path) -> None:
-    """It says so by listing nothing."""
+    """It says so, and of no data that they stay."""
     result = bzd("install-service", "--root", image, "--uninstall")
-    assert (result.code, result.out) == (0, "")
+    assert (result.code, result.out, result.err) == (0, "", "bzd: nothing was installed here\n")
 
 
 def test_an_image_with_a_store_is_refused(bzd: Bzd, image: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from bzd.daemon import runtime
-from bzd.errors import DiskFullError
+from bzd.errors import DiskFullError, OutputError
 
 Bzd = Callable[..., Any]
 Write = Callable[..., None]
@@ -192,3 +193,20 @@ def test_a_card_that_takes_no_request(bzd: Bzd, fill: Any, monkeypatch: pytest.M
     assert result.code == DiskFullError.exit_code
     assert "does not say that it is paused: cannot write store.sqlite: the disk is full" in result.err
     assert "systemctl stop bzd" in result.err
+
+
+def test_a_wearer_without_sudo_is_told_of_it(bzd: Bzd, fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not write where the badge looks is no badge that does not answer."""
+    state = fill()
+    denied = PermissionError(errno.EACCES, "Permission denied")
+
+    def refuse(*_: object, **__: object) -> int:
+        raise denied
+
+    monkeypatch.setattr("bzd.store.lock.os.open", refuse)
+    for verb in ("pause", "resume"):
+        result = bzd(verb, "--state", state)
+        assert result.code == OutputError.exit_code
+        assert f"cannot write {state / 'store.lock'}: Permission denied" in result.err
+        assert "with sudo" in result.err
+        assert "systemctl" not in result.err
