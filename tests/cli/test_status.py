@@ -99,6 +99,20 @@ def test_all_is_well(bzd: Bzd, write: Write) -> None:
     assert "problem" not in result.out
 
 
+def test_a_terminal_breaks_lines_between_words(bzd: Bzd, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What continues stands below what was said; a pipe gets it in one line."""
+    trouble = "the system bus cannot be reached: No such file or directory; `bzd doctor` says what to do about it"
+    write(troubles={"store": trouble})
+    assert f"problem    {trouble}\n" in bzd("status").out
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("bzd.cli.output.on_terminal", lambda: True)
+    lines = bzd("status").out.splitlines()
+    assert max(map(len, lines)) <= 60
+    first = next(number for number, line in enumerate(lines) if line.startswith("problem    "))
+    assert all(line.startswith(" " * 11) for line in lines[first + 1 :])
+    assert " ".join(line[11:] for line in lines[first:]) == trouble
+
+
 def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
     """Nothing is added, nothing left out."""
     write()
