@@ -7,6 +7,7 @@ import os
 import shutil
 import textwrap
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +28,7 @@ PROBLEM = 13
 
 _MARKS = {"ok": "ok     ", "unknown": "?      ", "warning": "warning", "problem": "PROBLEM"}
 _NARROWEST, _WIDEST = 60, 120
-"""Columns: a text that has fewer beside the name of its check is better broken by the terminal."""
+"""Columns. With fewer there are none to speak of beside the names of the checks."""
 
 
 @click.command(
@@ -98,11 +99,13 @@ def _json(findings: dict[str, Finding], *, is_healthy: bool, trial: Trial | None
 
 def _table(findings: dict[str, Finding]) -> None:
     width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    # Commands, paths and fingerprints stay whole, for whoever copies them.
+    fill = partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
     longest = max(map(len, findings))
     for name, finding in findings.items():
         head = f"{_MARKS[finding.verdict]}  {name:{longest}}  "
         indent = " " * len(head)
-        output.line(textwrap.fill(output.printable(finding.text), width, initial_indent=head, subsequent_indent=indent))
+        output.line(fill(output.printable(finding.text), initial_indent=head, subsequent_indent=indent))
         if finding.remedy:
             remedy = output.printable(finding.remedy)
-            output.line(textwrap.fill(f"-> {remedy}", width, initial_indent=indent, subsequent_indent=f"{indent}   "))
+            output.line(fill(f"-> {remedy}", initial_indent=indent, subsequent_indent=f"{indent}   "))
