@@ -20,6 +20,18 @@ with open("/proc/self/status") as file:
 print(why is None, locked != "0", why)
 """
 
+RESIDENT = """
+import mmap, resource
+from bzd import memory
+def kib(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name))
+resource.getrlimit = lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY)  # which root need not keep to
+unused = mmap.mmap(-1, 64 << 20)
+before = kib("VmRSS:")
+print(memory.lock(), kib("VmLck:"), kib("VmRSS:") - before)
+"""
+
 
 def attempt(limit: int) -> str:
     """What locking came to in a process of its own: done, whether anything is locked, and why not."""
@@ -36,6 +48,17 @@ def test_memory_is_locked() -> None:
     if outcome.startswith("False"):
         pytest.skip(f"locking memory is not permitted here: {outcome}")
     assert outcome == "True True None"
+
+
+def test_only_what_is_used_is_locked() -> None:
+    """MCL_ONFAULT: 64 MB that nobody has touched cost nothing."""
+    root = Path(__file__).resolve().parents[1]
+    told = subprocess.run([sys.executable, "-c", RESIDENT], check=True, capture_output=True, text=True, cwd=root).stdout
+    why, *locked_kib, grown_kib = told.split()
+    if why != "None":
+        pytest.skip(f"locking memory is not permitted here: {told}")
+    assert int(locked_kib[0]) > 0
+    assert int(grown_kib) < 8 << 10
 
 
 def test_under_a_limit_nothing_is_locked() -> None:

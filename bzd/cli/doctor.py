@@ -7,6 +7,7 @@ import os
 import shutil
 import textwrap
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -26,8 +27,8 @@ PROBLEM = 13
 """Exit code when a check found a problem."""
 
 _MARKS = {"ok": "ok     ", "unknown": "?      ", "warning": "warning", "problem": "PROBLEM"}
-_NAME_WIDTH = 17
-_WIDEST = 120
+_NARROWEST, _WIDEST = 60, 120
+"""Columns. With fewer there are none to speak of beside the names of the checks."""
 
 
 @click.command(
@@ -100,11 +101,14 @@ def _json(findings: dict[str, Finding], *, is_healthy: bool, trial: Trial | None
 
 
 def _table(findings: dict[str, Finding]) -> None:
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    # Commands, paths and fingerprints stay whole, for whoever copies them.
+    fill = partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
+    longest = max(map(len, findings))
     for name, finding in findings.items():
-        head = f"{_MARKS[finding.verdict]}  {name:{_NAME_WIDTH}}  "
+        head = f"{_MARKS[finding.verdict]}  {name:{longest}}  "
         indent = " " * len(head)
-        output.line(textwrap.fill(output.printable(finding.text), width, initial_indent=head, subsequent_indent=indent))
+        output.line(fill(output.printable(finding.text), initial_indent=head, subsequent_indent=indent))
         if finding.remedy:
             remedy = output.printable(finding.remedy)
-            output.line(textwrap.fill(f"-> {remedy}", width, initial_indent=indent, subsequent_indent=f"{indent}   "))
+            output.line(fill(f"-> {remedy}", initial_indent=indent, subsequent_indent=f"{indent}   "))

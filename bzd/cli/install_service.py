@@ -64,6 +64,8 @@ def install_service(  # noqa: PLR0913  one argument for each option
     installation = Installation(root, prefix or _own_prefix(root))
     if not installation.system.image and os.geteuid() != 0:
         raise OutputError("only root can install a service", "run it again with sudo")
+    if now and not installation.system.running:
+        raise OutputError("no service can be started here", "boot the image, or leave --now away")
     if uninstall:
         removed = installation.uninstall(delete_data=delete_data)
         _list("removed", removed, root)
@@ -110,7 +112,8 @@ def _tell_next(installation: Installation, *, now: bool, experimental: bool) -> 
     if now:
         output.note("the badge runs; `bzd status` shows how it is, `bzd doctor` what could be better")
         return
-    output.note("the badge starts at the next boot, or now with `systemctl restart bzd`")
+    at_once = ", or now with `systemctl restart bzd`" if installation.system.running else ""
+    output.note(f"the badge starts at the next boot{at_once}")
     if installation.has_feed:
         output.note("the feeds of match.feed are fetched from then on: bzd-feed.timer")
     if experimental and installation.system.running:
@@ -137,12 +140,15 @@ def try_radio(installation: Installation) -> None:
 
 def tell_rest(installation: Installation, removed: list[str], *, delete_data: bool) -> None:
     """Say what is left after uninstalling, and what still has to be done."""
-    from bzd.service.installing import EXPERIMENTAL  # noqa: PLC0415  see above
+    from bzd.service.installing import CONFIG, EXPERIMENTAL  # noqa: PLC0415  see above
 
     root = installation.system.root
     if EXPERIMENTAL in removed and installation.system.running:
         output.hint("bluetoothd offers its experimental interfaces until `systemctl restart bluetooth`")
     if delete_data:
         output.warning("flash memory keeps of deleted files what nobody can erase; destroy a card that must not talk")
-    else:
-        output.note(f"the store in {root / 'var/lib/bzd'} and {root / 'etc/bzd'} stay; --delete-data deletes them")
+    elif left := [str(path) for path in (installation.state, root / CONFIG) if path.exists()]:
+        stay, them = ("stay", "them") if left[1:] else ("stays", "it")
+        output.note(f"{' and '.join(left)} {stay}; --delete-data deletes {them}")
+    elif not removed:
+        output.note("nothing was installed here")

@@ -27,6 +27,8 @@ def pause(ctx: click.Context, seconds: float | None) -> None:
     except StateError:
         raise  # nobody runs, or there is no such store
     except BzdError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise  # sudo helps, as its hint says
         # A card that is full or read-only takes no request: its wearer must have a way all the same.
         raise type(error)(
             f"the badge does not say that it is paused: {error}", "`sudo systemctl stop bzd` takes it off the air"

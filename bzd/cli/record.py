@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,22 +50,23 @@ def record(ctx: click.Context, path: Path, kind: str | None, duration: float | N
     if str(path) == files.STDIO and output.on_terminal():
         raise click.UsageError("a recording is not for a terminal: name a file with -o, or pipe it")
     config = options.load_config(ctx).config
-    logging.getLogger("bzd").addHandler(live.Warnings(logging.WARNING))
+    voice = live.Voice()
+    logging.getLogger("bzd").addHandler(voice)
     if everything:
         output.warning("--all keeps the addresses and data of everybody's devices here: tell them, or record alone")
     descriptor = live.open_new(path)
     trace = live.Recording(descriptor, kind or _by_suffix(path), everything=everything)
     try:
         state, clock = options.state_dir(ctx), session(ctx).clock
-        asyncio.run(live.record(config, state, clock, trace, seconds=duration, everything=everything))
+        asyncio.run(live.record(config, state, clock, trace, voice, seconds=duration, everything=everything))
     except BaseException as error:
         if not trace.kept and str(path) != files.STDIO:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and live.is_full(error):
-            held = f"{path} holds the {trace.kept:,} advertisements up to there"
-            raise DiskFullError(f"cannot write on {path}: {error.strerror}; {held}") from error
+            raise _full(error, trace, "standard output" if str(path) == files.STDIO else str(path)) from error
         raise
     finally:
+        voice.end_line()
         os.close(descriptor)
     _tell(trace, path)
 
@@ -77,9 +77,12 @@ def _by_suffix(path: Path) -> str:
     return SUFFIXES.get(path.suffix.lower(), "jsonl")
 
 
+def _full(error: OSError, trace: Recording, name: str) -> DiskFullError:
+    held = f"{name} holds the {trace.kept:,} advertisements up to there" if trace.kept else "nothing was recorded"
+    return DiskFullError(f"cannot write on {name}: {error.strerror}; {held}")
+
+
 def _tell(trace: Recording, path: Path) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\n")
     output.note(f"recorded {trace.kept:,} advertisements, left out {trace.left_out:,} of other devices")
     if str(path) != files.STDIO and trace.kept:
         output.hint(f"`bzd replay {path}` turns them into contacts")

@@ -109,8 +109,59 @@ def open_new(path: Path) -> int:
         raise output_error(path, error) from error
 
 
+class Voice(logging.Handler):
+    """All that is said while a recording goes on: a line with counts on a terminal, and what the radio warns of.
+
+    That is held back until the radio listens: if it never does, an error says why.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._held: list[str] | None = []
+        self._in_line = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record, or hold it back."""
+        if self._held is None:
+            self._say(record.getMessage())
+        else:
+            self._held.append(record.getMessage())
+
+    def speak(self, but: str = "") -> None:
+        """Say what was held back, but for one text, and from now on everything at once."""
+        held, self._held = self._held or [], None
+        for text in held:
+            if text != but:
+                self._say(text)
+
+    def count(self, recording: Recording, passed: float) -> None:
+        """Show on a terminal how far it is, on the same line as before."""
+        if sys.stderr.isatty():
+            counts = f"{recording.kept:,} kept  {recording.left_out:,} left out  {recording.size:,} bytes"
+            sys.stderr.write(f"\r{passed:5.0f} s  {counts}  ")
+            sys.stderr.flush()
+            self._in_line = True
+
+    def end_line(self) -> None:
+        """Leave the line with the counts as it is; before anything else is said."""
+        if self._in_line:
+            sys.stderr.write("\n")
+            self._in_line = False
+
+    def _say(self, text: str) -> None:
+        self.end_line()
+        output.warning(text)
+
+
 async def record(  # noqa: PLR0913  each is given on the command line
-    config: Config, state: Path, clock: Clock, recording: Recording, *, seconds: float | None, everything: bool
+    config: Config,
+    state: Path,
+    clock: Clock,
+    recording: Recording,
+    voice: Voice,
+    *,
+    seconds: float | None,
+    everything: bool,
 ) -> None:
     """Record until the time is over or a signal (Ctrl-C, SIGTERM, SIGHUP) ends it.
 
@@ -119,6 +170,7 @@ async def record(  # noqa: PLR0913  each is given on the command line
         state: the state directory, for what was found of this radio.
         clock: dates the advertisements.
         recording: where to.
+        voice: says what happens meanwhile.
         seconds: how long, None until a signal.
         everything: whether all devices' advertisements are asked of the radio.
 
@@ -130,16 +182,19 @@ async def record(  # noqa: PLR0913  each is given on the command line
     radio = Radio(config, None, recording.take, clock=clock, judge=judge, everything=everything)
     running = asyncio.create_task(radio.run())
     try:
-        await _go_on(radio, running, recording, seconds)
+        await _go_on(radio, running, recording, voice, seconds)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+        voice.speak()
         if not isinstance(sys.exc_info()[1], OSError):
             recording.flush()
 
 
-async def _go_on(radio: Radio, running: asyncio.Task[None], recording: Recording, seconds: float | None) -> None:
+async def _go_on(
+    radio: Radio, running: asyncio.Task[None], recording: Recording, voice: Voice, seconds: float | None
+) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -149,10 +204,13 @@ async def _go_on(radio: Radio, running: asyncio.Task[None], recording: Recording
     while not stopped.is_set() and not running.done():
         passed = loop.time() - start
         over = seconds is not None and passed >= seconds
-        heard = heard or radio.state.scanning
+        if radio.state.scanning and not heard:
+            heard = True
+            voice.speak()
         if not heard and (over or passed >= START_S):
             # Troubles are sentences, an error and its hint with a semicolon between.
             trouble = next(iter(radio.state.troubles.values()), "the radio does not begin to listen")
+            voice.speak(but=trouble)
             message, _, hint = trouble.partition("; ")
             raise RadioError(message, hint or None)
         if over:
@@ -161,27 +219,11 @@ async def _go_on(radio: Radio, running: asyncio.Task[None], recording: Recording
             async with asyncio.timeout(_TICK_S if seconds is None else min(_TICK_S, seconds - passed)):
                 await stopped.wait()
         recording.flush()
-        _show(recording, loop.time() - start)
+        voice.count(recording, loop.time() - start)
     if running.done():
         running.result()
-
-
-def _show(recording: Recording, passed: float) -> None:
-    """A line that is written over and over, on a terminal."""
-    if sys.stderr.isatty():
-        text = f"{passed:5.0f} s  {recording.kept:,} kept  {recording.left_out:,} left out  {recording.size:,} bytes"
-        sys.stderr.write(f"\r{text}  ")
-        sys.stderr.flush()
 
 
 def is_full(error: OSError) -> bool:
     """Whether an error of writing means that there is no more room."""
     return error.errno in _TOO_FEW
-
-
-class Warnings(logging.Handler):
-    """Says what the radio logs as bzd says everything."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say one record."""
-        output.warning(record.getMessage())

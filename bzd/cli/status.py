@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ STALE_S = 20.0
 """A status file is written every 2 s; one older than this is that of a daemon that stands still."""
 _WATCH_S = 1.0
 _BARS = 20
+_LABEL = 11
+"""Columns before what is said."""
 _WEAKEST_DBM, _STRONGEST_DBM = -100, -40
 """Ends of the strength bar: the weakest that is heard, and two badges side by side."""
 _CLEAR = "\x1b[H\x1b[2J"
@@ -53,9 +57,17 @@ def status(ctx: click.Context, *, form: str | None, watch: bool) -> None:
         for text in status_warnings.lines(ctx, Path(found["store"]["path"]), folder):
             output.line(output.printable(text))
         for text in told:
-            output.line(text)
+            _show(text)
     if _told(problems, found):
         ctx.exit(BzdError.exit_code)
+
+
+def _show(text: str) -> None:
+    """Print a line, on a terminal in as many as it needs: what continues stands below what was said, not its label."""
+    if output.on_terminal():
+        indent, width = " " * _LABEL, max(shutil.get_terminal_size().columns, 3 * _LABEL)
+        text = textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    output.line(text)
 
 
 def read(folder: Path | None) -> dict[str, Any]:
@@ -75,7 +87,9 @@ def read(folder: Path | None) -> dict[str, Any]:
         ) from error
     if found is None or not found.get("running"):
         raise StateError(
-            "no badge runs here", "`systemctl start bzd` starts it; `journalctl -u bzd` says why it stopped"
+            "no badge runs here",
+            "`systemctl start bzd` starts it, once `bzd install-service` has installed it; `journalctl -u bzd` says "
+            "why it stopped",
         )
     if found.get("schema") != SCHEMA:
         raise _other_version(found.get("schema"))
@@ -153,7 +167,7 @@ def _watch(folder: Path | None) -> None:
         if output.on_terminal():
             sys.stdout.write(_CLEAR)
         for text in _told(neighbours_shown, found):
-            output.line(text)
+            _show(text)
         sys.stdout.flush()
         time.sleep(_WATCH_S)
 

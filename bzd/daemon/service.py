@@ -160,7 +160,9 @@ class Service:
 
     def _prepared_runtime(self) -> Path | None:
         folder = self._setting.runtime
-        if folder is None:
+        if folder is None:  # sudo, for one, takes $XDG_RUNTIME_DIR away
+            told = "there is neither %s nor $XDG_RUNTIME_DIR; `bzd status` will know nothing"
+            _log.warning(told, runtime.SYSTEM_RUNTIME)
             return None
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)

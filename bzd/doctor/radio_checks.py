@@ -197,7 +197,10 @@ def kernel_log(facts: Facts) -> Finding:
     """Whether the kernel has complained of the radio since boot."""
     lines = facts.radio.kernel_log
     if lines is None:
-        return unknown("the kernel's log may not be read")
+        return unknown(
+            "the kernel's log is not there, or not for this user",
+            "run it again with sudo; `journalctl -k -b` shows whether there is one",
+        )
     for sign, (meaning, remedy) in KERNEL_FAULTS.items():
         seen = sum(sign in line for line in lines)
         if seen:

@@ -103,8 +103,10 @@ def recipients(facts: Facts) -> Finding:
 def permissions(facts: Facts) -> Finding:
     """Whether only the badge can enter its state directory, and it can."""
     found = facts.store
+    if found.denied and found.mode is None:
+        return unknown(f"{found.state} may not be looked at by this user")
     if found.mode is None:
-        return unknown(f"{found.state} may not be looked at, or is not there")
+        return unknown("there is no state directory to look at", "mend the store first")
     if found.mode != PRIVATE:
         return problem(f"{found.state} has mode {found.mode:04o}", f"`chmod 0700 {found.state}`")
     if facts.service.installed and found.owner != facts.service.user:
@@ -143,7 +145,7 @@ def space(facts: Facts) -> Finding:
             "remount it; if the kernel did that by itself, the card is failing: replace it",
         )
     if found.free_bytes is None:
-        return unknown("it is unknown how much space is free", "mend the state directory first")
+        return unknown("it is unknown how much space is free", "mend the store first")
     text = f"{found.free_bytes / 1e6:,.0f} MB free"
     if found.free_bytes < FREE_PROBLEM_BYTES:
         return problem(text, "make room: `bzd purge`, `journalctl --vacuum-size=50M`, `apt clean`")
@@ -155,6 +157,8 @@ def space(facts: Facts) -> Finding:
 def wear(facts: Facts) -> Finding:
     """Whether the SD card is being worn out."""
     found = facts.store
+    if found.mode is None:
+        return unknown("there is no state directory to look at", "mend the store first")
     if found.written_bytes is None:
         return ok("the store is on no SD card")
     if found.uptime_s < SETTLED_S:

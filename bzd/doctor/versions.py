@@ -17,24 +17,24 @@ class Fault(NamedTuple):
     Attributes:
         first: the first that has it.
         last: the last that has it.
-        vendor: text that the release has besides, for example of Raspberry Pi's kernels; empty for all.
         finding: what it means.
     """
 
     first: Version
     last: Version
-    vendor: str
     finding: Finding
 
 
-_REFUSES = "this kernel refuses every advertisement that BlueZ registers"
-_UPDATE_KERNEL = "`sudo apt full-upgrade` and reboot; good are 6.12.75, 6.12.87 and 6.18.37 (raspberrypi/linux#7473)"
+_REFUSES = Finding(
+    Verdict.PROBLEM,
+    "this kernel refuses every advertisement that BlueZ registers",
+    "`sudo apt full-upgrade` and reboot; good are 6.1.176, 6.12.94, 6.18.36 and newer (raspberrypi/linux#7473)",
+)
 
 KERNELS = (
     Fault(
         (0,),
         (5, 9),
-        "",
         Finding(
             Verdict.WARNING,
             "this kernel has no advertisement monitors, so that each neighbour is measured once in 10 s",
@@ -44,37 +44,28 @@ KERNELS = (
     # raspberrypi/linux#7473, bluez/bluez#2268 and #2269: Add Extended Advertising Data fails with Invalid Parameters.
     # The kernel's older Add Advertising works there. bzd makes no use of it: it takes a management socket and
     # CAP_NET_ADMIN, which the sandboxed service has not, and bluetoothd would not know of that advertisement.
-    Fault((6, 12, 93), (6, 12, 93), "rpt", Finding(Verdict.PROBLEM, _REFUSES, _UPDATE_KERNEL)),
-    Fault((6, 18, 34), (6, 18, 35), "rpt", Finding(Verdict.PROBLEM, _REFUSES, _UPDATE_KERNEL)),
-    Fault(
-        (6, 12, 88),
-        (6, 12, 999),
-        "rpt",
-        Finding(
-            Verdict.WARNING,
-            "nobody has reported whether this kernel has the fault of 6.12.93, which refuses every advertisement",
-            "`bzd doctor --advertise` tries it (raspberrypi/linux#7473)",
-        ),
-    ),
+    Fault((6, 1, 175), (6, 1, 175), _REFUSES),
+    Fault((6, 12, 92), (6, 12, 93), _REFUSES),
+    Fault((6, 18, 34), (6, 18, 35), _REFUSES),
 )
 """From the worst to the least; the first that fits is told.
 
-Reported as good are 6.12.75, 6.12.87 and 6.18.37, as bad 6.12.93, 6.18.34 and 6.18.35 (raspberrypi/linux#7473). Of the
-later 6.12 nobody has reported anything: so what lies beyond the last good one, up to any number that a 6.12 may reach,
-is warned of and not judged.
+The fault came with "Bluetooth: MGMT: validate Add Extended Advertising Data length" and went with "Bluetooth: MGMT: Fix
+backward compatibility with userspace", in stable updates that all vendors take. Debian's changelogs of its kernels name
+6.1.175 and 6.1.176, and 6.12.92 and 6.12.94. Of 6.18 it is reported that 33 and 36 work, 34 and 35 do not
+(raspberrypi/linux#7473, pollen-robotics/reachy-mini-os#86). A Debian 12 kernel does not state the update in its release
+(`6.1.0-56-amd64`), but 6.1.175 was in none of Debian's.
 """
 
 BLUEZ = (
     Fault(
         (0,),
         (5, 49),
-        "",
         Finding(Verdict.PROBLEM, "this BlueZ is older than what bzd was tried with", "use BlueZ 5.66 or newer"),
     ),
     Fault(
         (5, 50),
         (5, 55),
-        "",
         Finding(
             Verdict.WARNING,
             "this BlueZ has no advertisement monitors, so that each neighbour is measured once in 10 s",
@@ -84,7 +75,6 @@ BLUEZ = (
     Fault(
         (5, 87),
         (5, 87),
-        "",
         Finding(
             Verdict.WARNING,
             "this BlueZ dies when a program looks for devices by service; bzd does not, others may",
@@ -105,9 +95,5 @@ def fault(release: str, known: tuple[Fault, ...]) -> Finding | None:
     version = parse(release)
     if version is None:
         return None
-    fits = (
-        each.finding
-        for each in known
-        if each.first <= version and version[: len(each.last)] <= each.last and each.vendor in release
-    )
+    fits = (each.finding for each in known if each.first <= version and version[: len(each.last)] <= each.last)
     return next(fits, None)

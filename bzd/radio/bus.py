@@ -98,7 +98,8 @@ class Bus:
         try:
             connection = _Connection(bus_type=BusType.SYSTEM)
         except (OSError, ValueError, DBusError) as error:
-            raise BusError(_DISCONNECTED, f"the system bus cannot be reached: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise BusError(_DISCONNECTED, f"the system bus cannot be reached: {why}") from error
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await connection.connect()

@@ -112,4 +112,4 @@ class System:
         Raises:
             OutputError: as `call`.
         """
-        call("userdel", *(["--prefix", str(self.root)] if self.image else []), name)
+        call("userdel", *(["--prefix", str(self.root.absolute())] if self.image else []), name)

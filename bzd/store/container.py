@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bzd.errors import BusyError, BzdError, DiskFullError, OutputError, StateError, StoreError, StoreVersionError
+from bzd.store.state import OTHER_USER
 
 APPLICATION_ID = 0x627A6401
 """`bzd` and 1: SQLite's application_id of a store (https://www.sqlite.org/fileformat2.html section 1.3.12)."""
@@ -25,7 +26,6 @@ SLOT_SHIFT = 8
 BUSY_TIMEOUT_S = 5.0
 """How long one bzd waits for another's short transaction."""
 
-_OTHER_USER = "run as the user that owns it, or with sudo"
 _LENGTH_LIMIT = 1 << 13
 """No value or statement of a store is longer; a row that says otherwise must not make SQLite allocate a gigabyte."""
 _SCHEMA_STEPS = 100_000
@@ -121,7 +121,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         # SQLite would only say that it is "unable to open" the file.
         if os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DiskFullError(f"cannot write {path}: the file system is read-only")
-        raise StateError(f"cannot write {path}: permission denied", _OTHER_USER)
+        raise StateError(f"cannot write {path}: permission denied", OTHER_USER)
     with translated(path):
         connection = connect(path, "mode=rw")
         try:
@@ -163,12 +163,14 @@ def _present(path: Path) -> None:
         regular = stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StateError(f"there is no store at {path}") from error
+    except PermissionError as error:
+        raise StateError(f"cannot open {path}: permission denied", OTHER_USER) from error
     except (OSError, ValueError) as error:
         raise StateError(f"cannot open {path}: {error}", "check the path and its permissions") from error
     if not regular:
         raise StateError(f"{path} is no file, so no store")
     if not os.access(path, os.R_OK):
-        raise StateError(f"cannot open {path}: permission denied", _OTHER_USER)
+        raise StateError(f"cannot open {path}: permission denied", OTHER_USER)
 
 
 @contextmanager

@@ -36,6 +36,8 @@ FINDINGS_LOCK_FILE = "findings.lock"
 """What whoever keeps findings locks."""
 IDENTITY_FILE = "identity.key"
 """The identity, where it is kept on this machine."""
+OTHER_USER = "run as the user that owns it, or with sudo"
+"""What helps whoever may not look at a badge's files, or write them."""
 RECIPIENTS = "recipients"
 """Folder of the public keys that contacts are sealed to."""
 KEY_RECIPIENTS = "key-recipients"
@@ -224,7 +226,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     """What an error of the operating system while writing a file means to a user."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return DiskFullError(f"cannot write {path}: {error.strerror}")
-    return OutputError(f"cannot write {path}: {error.strerror}", "check the path and its permissions")
+    hint = OTHER_USER if isinstance(error, PermissionError) else "check the path and its permissions"
+    return OutputError(f"cannot write {path}: {error.strerror}", hint)
 
 
 def adopt(descriptor: int, parent: Path) -> None:

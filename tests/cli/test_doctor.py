@@ -28,6 +28,20 @@ def test_every_check_is_a_line_and_problems_are_the_exit_code(bzd: Bzd, tmp_path
     assert "system bus cannot be reached" in " ".join(result.out.split())
     assert "-> `systemctl status bluetooth dbus`" in result.out
     assert result.err == ""
+    marked = [line for line in result.out.splitlines() if line[0] != " "]
+    longest = max(map(len, CHECKS))
+    assert [line[9:].rstrip()[:longest].rstrip() for line in marked] == list(CHECKS)
+    assert {line[9 + longest : 11 + longest] for line in marked} == {"  "}, "texts stand below each other"
+
+
+def test_a_narrow_terminal_gets_words(bzd: Bzd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one of 20 columns no text is a column of letters, and what is copied from it, such as a path, stays whole."""
+    monkeypatch.setenv("COLUMNS", "20")
+    state = tmp_path / "a-state-directory-with-a-name-that-is-longer-than-a-line"
+    lines = bzd("doctor", "--state", state).out.splitlines()
+    assert f"{state / 'store.sqlite'}" in " ".join(lines)
+    assert not [line for line in lines if len(line.strip()) == 1]
+    assert all(len(line) <= 60 or len(line.split()) == 1 for line in lines)
 
 
 def test_json_is_one_object(bzd: Bzd, fill: Fill) -> None:

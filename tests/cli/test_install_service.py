@@ -74,6 +74,7 @@ def test_an_image_gets_user_units_directories_and_link(bzd: Bzd, image: Path) ->
     assert (state.stat().st_uid, state.stat().st_mode & 0o777) == (int(user[2]), 0o700)
     assert list(state.iterdir()) == []
     assert "before" in result.err
+    assert "systemctl" not in result.err, "nothing can be started in an image"
 
 
 @image_only
@@ -131,19 +132,24 @@ def test_recipients_are_kept_and_named_to_the_first_boot(bzd: Bzd, image: Path, 
 
 
 @image_only
-def test_uninstalling_leaves_the_data_unless_told(bzd: Bzd, image: Path, keys: Keys) -> None:
+def test_uninstalling_leaves_the_data_unless_told(
+    bzd: Bzd, image: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Files and link go, user, store and configuration stay; with --delete-data those go too."""
     words = ("install-service", "--root", image)
     assert bzd(*words, "--experimental", "--recipient", keys()).code == 0
     assert (image / "etc/systemd/system/bluetooth.service.d/bzd.conf").exists()
     (image / "etc/bzd/bzd.toml").write_text("")
     (image / "var/lib/bzd/store.sqlite").write_text("a store")
-    assert bzd(*words, "--uninstall").code == 0
+    removed = bzd(*words, "--uninstall")
+    assert removed.code == 0
+    assert f"bzd: {image / 'var/lib/bzd'} and {image / 'etc/bzd'} stay; " in removed.err
     left = set(files(image))
     assert {"etc/bzd/bzd.toml", "var/lib/bzd/store.sqlite", "opt/bzd/bin/bzd"} <= left
     assert not [path for path in left if "systemd" in path or "usr/local" in path]
     assert "bzd:" in (image / "etc/passwd").read_text()
-    result = bzd(*words, "--uninstall", "--delete-data")
+    monkeypatch.chdir(image.parent)  # as admins name it, which is not what userdel takes
+    result = bzd("install-service", "--root", image.name, "--uninstall", "--delete-data")
     assert result.code == 0
     assert "flash" in result.err
     assert set(files(image)) == BARE
@@ -180,9 +186,9 @@ def test_feeds_are_fetched_if_one_is_configured(bzd: Bzd, image: Path) -> None:
 
 @image_only
 def test_uninstalling_what_is_not_there_is_harmless(bzd: Bzd, image: Path) -> None:
-    """It says so by listing nothing."""
+    """It says so, and of no data that they stay."""
     result = bzd("install-service", "--root", image, "--uninstall")
-    assert (result.code, result.out) == (0, "")
+    assert (result.code, result.out, result.err) == (0, "", "bzd: nothing was installed here\n")
 
 
 def test_an_image_with_a_store_is_refused(bzd: Bzd, image: Path) -> None:
@@ -222,6 +228,7 @@ def test_a_foreign_program_is_not_replaced(bzd: Bzd, image: Path) -> None:
         (("--root", "{image}", "--recipient", "{image}/none.pub"), 4, "none.pub"),
         (("--root", "{image}", "--delete-data"), 2, "--uninstall"),
         (("--root", "{image}", "--uninstall", "--now"), 2, "excludes"),
+        (("--root", "{image}", "--now"), 5, "leave --now away"),
         (("--root", "{image}", "--key-recipient", "x.pub"), 2, "needs --recipient"),
     ],
 )

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from bzd.daemon import runtime
+
 Bzd = Callable[..., Any]
 
 
@@ -61,6 +63,19 @@ def test_without_a_bus_it_waits_and_can_be_asked(
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out) == (0, "")
         assert "stopped; everything is stored" in err
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_badge_that_no_status_shows_says_so(fill: Any) -> None:
+    """As root by sudo, which keeps no $XDG_RUNTIME_DIR, and without the service, which brings /run/bzd."""
+    if runtime.SYSTEM_RUNTIME.exists():
+        pytest.skip("there is a badge on this machine")
+    process = _started(fill(), RUNTIME_DIRECTORY="", XDG_RUNTIME_DIR="")
+    try:
+        said = "".join(_lines_until(process, "started"))
+        assert "neither /run/bzd nor $XDG_RUNTIME_DIR; `bzd status` will know nothing" in said
     finally:
         process.kill()
         process.communicate()

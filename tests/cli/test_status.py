@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from bzd.daemon import runtime
-from bzd.errors import DiskFullError
+from bzd.errors import DiskFullError, OutputError
 
 Bzd = Callable[..., Any]
 Write = Callable[..., None]
@@ -96,6 +97,20 @@ def test_all_is_well(bzd: Bzd, write: Write) -> None:
     ):
         assert words in result.out
     assert "problem" not in result.out
+
+
+def test_a_terminal_breaks_lines_between_words(bzd: Bzd, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What continues stands below what was said; a pipe gets it in one line."""
+    trouble = "the system bus cannot be reached: No such file or directory; `bzd doctor` says what to do about it"
+    write(troubles={"store": trouble})
+    assert f"problem    {trouble}\n" in bzd("status").out
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("bzd.cli.output.on_terminal", lambda: True)
+    lines = bzd("status").out.splitlines()
+    assert max(map(len, lines)) <= 60
+    first = next(number for number, line in enumerate(lines) if line.startswith("problem    "))
+    assert all(line.startswith(" " * 11) for line in lines[first + 1 :])
+    assert " ".join(line[11:] for line in lines[first:]) == trouble
 
 
 def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
@@ -192,3 +207,20 @@ def test_a_card_that_takes_no_request(bzd: Bzd, fill: Any, monkeypatch: pytest.M
     assert result.code == DiskFullError.exit_code
     assert "does not say that it is paused: cannot write store.sqlite: the disk is full" in result.err
     assert "systemctl stop bzd" in result.err
+
+
+def test_a_wearer_without_sudo_is_told_of_it(bzd: Bzd, fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not write where the badge looks is no badge that does not answer."""
+    state = fill()
+    denied = PermissionError(errno.EACCES, "Permission denied")
+
+    def refuse(*_: object, **__: object) -> int:
+        raise denied
+
+    monkeypatch.setattr("bzd.store.lock.os.open", refuse)
+    for verb in ("pause", "resume"):
+        result = bzd(verb, "--state", state)
+        assert result.code == OutputError.exit_code
+        assert f"cannot write {state / 'store.lock'}: Permission denied" in result.err
+        assert "with sudo" in result.err
+        assert "systemctl" not in result.err

@@ -156,14 +156,15 @@ def test_only_a_switch_of_this_adapter_or_of_the_machine_blocks_it(
 
 
 def test_the_kernels_complaints_are_its_own_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what it says of Bluetooth; a log that may not be read is unknown."""
+    """Only what it says of Bluetooth; a log that may not be read, or is empty, is unknown."""
     journalctl = tmp_path / "journalctl"
     journalctl.write_text("#!/bin/sh\necho 'Bluetooth: hci0: tx timeout'\necho 'audit: Bluetooth: hci0'\n")
     journalctl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert gather(tmp_path, None).kernel_log == ("Bluetooth: hci0: tx timeout",)
-    journalctl.write_text("#!/bin/sh\nexit 1\n")
-    assert gather(tmp_path, None).kernel_log is None
+    for told in ("exit 1", "exit 0"):
+        journalctl.write_text(f"#!/bin/sh\n{told}\n")
+        assert gather(tmp_path, None).kernel_log is None
 
 
 @pytest.mark.parametrize(("settings", "connectable"), [(0x0A01, False), (0x0A03, True)])

@@ -143,6 +143,34 @@ def test_a_terminal_sees_it_grow(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("system_bus")
+def test_on_a_terminal_all_that_is_said_has_a_line_of_its_own(tmp_path: Path) -> None:
+    """Warnings and the end are not written behind the counts."""
+
+    async def scenario() -> tuple[int, str]:
+        near, far = os.openpty()
+        words = (sys.executable, "-m", "bzd", "record", "-o", tmp_path / "walk.jsonl")
+        async with bluez() as fake:
+            process = await asyncio.create_subprocess_exec(*words, stderr=far, cwd=_ROOT)
+            os.close(far)
+            await until(lambda: fake.discovering, 10)
+            await _speak(fake, 2.0)
+            await fake.stop()
+            await asyncio.sleep(2.0)
+            process.send_signal(signal.SIGINT)
+            code = await asyncio.wait_for(process.wait(), 30)
+            await fake.start()
+        shown = os.read(near, 65536).decode()
+        os.close(near)
+        return code, shown
+
+    code, shown = asyncio.run(scenario())
+    assert code == 0, shown
+    assert shown.count("bzd: warning: bluetoothd is not running") == 1
+    assert re.search(r"\r +\d+ s +\d+ kept", shown)
+    assert len(re.findall("^bzd: ", shown.replace("\r\n", "\n"), re.MULTILINE)) == shown.count("bzd: ")
+
+
+@pytest.mark.usefixtures("system_bus")
 def test_a_radio_that_is_lost_is_waited_for(tmp_path: Path) -> None:
     """Bluetoothd goes and comes back: the recording goes on, and its replay gives the one contact that it was."""
     path = tmp_path / "walk.jsonl"
@@ -198,11 +226,26 @@ def test_a_full_disk_ends_it_cleanly(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.usefixtures("system_bus")
+def test_a_disk_that_is_full_at_once_gives_no_file(tmp_path: Path) -> None:
+    """Nothing is promised of a file that is not there."""
+    path = tmp_path / "walk.jsonl"
+
+    async def scenario() -> tuple[int, str, str]:
+        async with bluez():
+            pipe = asyncio.subprocess.PIPE
+            words = ("bash", "-c", f"trap '' XFSZ; ulimit -f 0; exec {sys.executable} -m bzd record -o {path}")
+            return await Call(await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=pipe, cwd=_ROOT)).end()
+
+    code, _, err = asyncio.run(scenario())
+    assert (code, "nothing was recorded" in err, path.exists()) == (5, True, False), err
+
+
+@pytest.mark.usefixtures("system_bus")
 @pytest.mark.parametrize("for_how_long", [(), ("--duration", "1s")])
 def test_without_a_bluetoothd_nothing_is_left(tmp_path: Path, for_how_long: tuple[str, ...]) -> None:
     """A radio that cannot be had at the beginning is an error, and no file; also where it would soon have ended."""
     code, _, err = asyncio.run(_end("record", "-o", tmp_path / "walk.jsonl", *for_how_long))
-    assert (code, "bluetoothd is not running" in err) == (12, True)
+    assert (code, err.count("bluetoothd is not running")) == (12, 1)
     assert not (tmp_path / "walk.jsonl").exists()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,26 @@ WARNING = ("bzd-warn.path", "bzd-warn.service")
 """Outside the sandbox."""
 EXPOSURE_MAX = {"bzd.service": 0.3, "bzd-init.service": 0.3, "bzd-feed.service": 1.2}
 """What `systemd-analyze security` may say at most; 252 says 0.2, and 1.1 of the one that has the network."""
+_TREE, _CLOCK = "would need a tree to put", "char-rtc"
+RELAXED = {
+    "bzd.service": {
+        "RootDirectory=/RootImage=": _TREE,
+        "RestrictAddressFamilies=~AF_UNIX": "the system bus is one",
+        "DeviceAllow=": _CLOCK,
+        "UMask=": "hence the umask",
+    },
+    "bzd-init.service": {"RootDirectory=/RootImage=": _TREE, "DeviceAllow=": _CLOCK},
+    "bzd-feed.service": {
+        "RootDirectory=/RootImage=": _TREE,
+        "RestrictAddressFamilies=~AF_UNIX": "are asked for names",
+        "RestrictAddressFamilies=~AF_(INET|INET6)": "The network",
+        "PrivateNetwork=": "this has the network and nothing else",
+        "IPAddressDeny=": "No IPAddressDeny=",
+        "DeviceAllow=": _CLOCK,
+        "UMask=": "everybody may read them",
+    },
+}
+"""What `systemd-analyze security` misses in each sandbox, and the comment that gives the reason."""
 
 analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
@@ -57,6 +78,18 @@ def test_exposure_is_small(name: str) -> None:
     level = re.search(rf"Overall exposure level for {name}: ([\d.]+)", done.stdout)
     assert level, done.stderr
     assert float(level[1]) <= EXPOSURE_MAX[name]
+
+
+@analyze
+@pytest.mark.parametrize("name", RELAXED)
+def test_each_relaxation_has_its_reason(name: str) -> None:
+    """Nothing else is open; a newer systemd that misses more wants an answer here."""
+    words = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--json=short", str(FOLDER / name)]
+    judged = json.loads(subprocess.run(words, check=False, capture_output=True, text=True).stdout)
+    assert {each["name"] for each in judged if each["set"] is False} == set(RELAXED[name])
+    lines = (FOLDER / name).read_text().splitlines()
+    comments = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
+    assert [reason for reason in RELAXED[name].values() if reason not in comments] == []
 
 
 def test_the_service_is_as_promised() -> None:
