@@ -22,8 +22,9 @@ __all__ = ["ProximityProtocol", "protocols", "recognise", "rolling_ids_of", "sig
 
 _RECOGNISED = 1024
 """Payloads remembered, recognised or not. A device repeats its payload hundreds of times before it changes it, so
-nearly every report is a hit. With at most `ad.MAX_DATA` bytes each they stay under 4 MB in a flood of the longest
-payloads that never repeat, and under 1 MB in one of legacy payloads. A badge fills it within days, whoever is near."""
+nearly every report is a hit, in a crowd of 500 as well. With at most `ad.MAX_DATA` bytes each they stay under 2 MB in a
+flood of the longest payloads that never repeat, and under 0.5 MB in one of legacy ones. A badge fills it within days,
+whoever is near."""
 
 
 @cache

@@ -63,7 +63,7 @@ _UNKNOWN_RSSI_DBM = -127
 _IN_PROGRESS_MAX = 3
 _KNOWN_DEVICES = 1024
 """Devices whose last payload is remembered, also as advertising data, which need not be built for each report. BlueZ
-itself forgets a stranger after 30 s, and 500 badges saturate it."""
+itself forgets a stranger after 30 s, and 500 badges saturate it; a badge fills it within days, whoever is near."""
 PATTERNS_MAX = 7
 """Patterns that one monitor may have. With an eighth, bluetoothd 5.66 dies of `free(): invalid next size`, and 5.82
 says "Failed to Add Adv Patterns Monitor with status 0x0d" and hears nothing (both measured; it fits a length of
