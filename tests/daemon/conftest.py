@@ -98,7 +98,7 @@ MakeBench = Callable[..., Bench]
 @pytest.fixture
 def bench(state: Path, identity: Identity, tmp_path: Path, clock: HandClock) -> Iterator[MakeBench]:
     """Makes a badge; must be called in an event loop."""
-    with open_appender(state) as appender:
+    with open_appender(state, live=True) as appender:
 
         def make(config: Config | None = None) -> Bench:
             config = config or Config()

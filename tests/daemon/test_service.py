@@ -172,6 +172,16 @@ def test_killed(start: Start, state: Path, identity: Identity) -> None:
     assert len(_contacts(state, identity)) == 2
 
 
+def test_a_card_that_lost_the_last_minutes_is_told(start: Start, state: Path) -> None:
+    """The journal is then the only one who knows of them: the file is made anew, and readers find nothing wrong."""
+    (state / "store.sqlite-recent").write_bytes(bytes(100) + b"noise")
+    daemon = start()
+    daemon.logged("<4>")
+    assert "store.sqlite-recent cannot be read, so that the last minutes may be missing" in daemon.log()
+    assert daemon.end() < 2.0
+    assert not (state / "store.sqlite-recent").exists()
+
+
 def test_bad_configuration_is_kept_out(start: Start) -> None:
     """SIGHUP with a fault in the file changes nothing and says so; with the fault mended it takes effect."""
     daemon = start()
