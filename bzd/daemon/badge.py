@@ -118,6 +118,7 @@ class Badge:
         self._drain(boot)
         self._follow_mode()
         if not self.writing:
+            self._look_at_job()
             await self._look_at_clocks(boot)
             self._write_if_due(boot)
         if not self.paused:
@@ -300,6 +301,12 @@ class Badge:
                 self.troubles.clear("store", self._time.boottime(), "storing")
 
         self._job = asyncio.get_running_loop().create_task(job())
+
+    def _look_at_job(self) -> None:
+        """A write that failed in a way that nobody thought of ends the badge: it would fail so for ever, unseen."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
 
     def _answer_requests(self, boot: float) -> None:
         try:

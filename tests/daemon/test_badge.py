@@ -375,6 +375,21 @@ def test_a_store_that_cannot_be_written_loses_nothing(play: Any, monkeypatch: py
     play(scenario)
 
 
+def test_a_fault_of_its_own_in_a_flush_ends_the_badge(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systemd then starts it anew with what was stored; one that went on would never store anything again."""
+
+    async def scenario(bench: Any) -> None:
+        def fault(**_: Any) -> None:
+            raise ValueError("what nobody thought of")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.appender, "commit", fault)
+            with pytest.raises(ValueError, match="nobody thought of"):
+                await bench.go(120, near=True)
+
+    play(scenario)
+
+
 def test_without_a_tick_memory_is_bounded(play: Any) -> None:
     """A process that was stopped for minutes drops reports, counted, instead of growing."""
 

@@ -192,6 +192,24 @@ def test_an_empty_file_that_cannot_be_removed_harms_nobody(
     assert read_all(live.state) == grown
 
 
+def test_what_a_failed_flush_wrote_is_overwritten(
+    live: Live, make_contact: MakeContact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the end of what comes next in that half as well."""
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(OutputError):
+            live.appender.commit([make_contact(n) for n in range(20, 60)])
+    live.grow()
+    data = (live.state / FILE).read_bytes()
+    for half in (data[:HALF_BYTES], data[HALF_BYTES:]):
+        assert len(half.rstrip(b"\0")) <= 60 + 20 + 3 * 444 + 32
+
+
 class _Ignoring:
     """What stands for `Flushing` in a bzd from before there was such a file."""
 
