@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bzd.errors import DiskFullError
 from bzd.store import container, merging
 from bzd.store.draft import Changes, Draft, Handle
 from bzd.store.recent import Recent, beside, open_recent
@@ -35,7 +36,7 @@ class Flushing:
         lost: what an earlier one left and nobody can read, in words; empty if there is no such thing.
 
     Raises:
-        DiskFullError, BusyError, StoreError, OutputError: if something cannot be written.
+        DiskFullError, BusyError, StoreError, OutputError: if something cannot be written; a live one bears a full disk.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, store_id: bytes, *, live: bool) -> None:
@@ -47,7 +48,7 @@ class Flushing:
         self.lost = ""
         self._recent = self._open()
         try:
-            self.merge()
+            self._take_over()
         except BaseException:
             self.close()
             raise
@@ -65,6 +66,13 @@ class Flushing:
             self.lost = f"{beside(self._path)} cannot be read, so that the last minutes may be missing: {error}"
         # Who does not use it leaves it, for readers to tell.
         return open_recent(self._path, self._store_id, anew=True) if self._live else None
+
+    def _take_over(self) -> None:
+        try:
+            self.merge()
+        except DiskFullError:
+            if not self._live:  # a badge goes on, and says at its first flush that the disk is full
+                raise
 
     def merge(self) -> None:
         """Carry what is recent over into the store.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,31 @@ def test_where_there_is_no_room_for_the_file_the_badge_starts_all_the_same(
     assert (state / FILE).exists()
     assert (state / "store.sqlite-wal").read_bytes() == log
     live.close()
+
+
+def test_a_badge_starts_though_what_it_left_finds_no_room_in_the_store(
+    live: Live, read_all: ReadAll, make_contact: MakeContact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays where it is and is read from there, until there is room; a command that passes by says why it fails."""
+    grown = live.grow()
+    image = live.image("full")
+
+    def full(*_: object) -> None:
+        raise DiskFullError("cannot write store.sqlite: the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bzd.store.merging.merge", full)
+        with pytest.raises(DiskFullError), open_appender(image):
+            pass
+    with ExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr("bzd.store.merging.merge", full)
+            appender = stack.enter_context(open_appender(image, live=True))
+            with pytest.raises(DiskFullError):
+                appender.commit([make_contact(7)])
+            assert read_all(image) == grown
+        appender.commit([make_contact(7)])
+    assert read_all(image) == [*grown, make_contact(7)]
 
 
 def test_a_card_that_cannot_be_asked_for_room_is_an_error_of_ours(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
