@@ -33,6 +33,9 @@ from bzd.store.requests import GIVE_BACK, LEND, RETIRE_KEY
 
 FLUSH_S = 50.0
 """Contacts in progress are on the disk at least every 60 s: this, and what a slow card takes."""
+SLOW_WRITE_S = 60.0
+"""A write that takes longer is told: what comes meanwhile is only in memory, and a card that answers no more ends none.
+A purge of a full store takes seconds on a slow one."""
 REQUESTS_S = 2.0
 """Requests are answered within 5 s."""
 SYNCHRONISED_S = 10.0
@@ -51,6 +54,9 @@ PASSIVE_PERIOD_S = 60.0
 """In the passive mode BlueZ signals a device when its RSSI moved by 8 dB, which was seen to be once a minute; so a
 sighting then stands for a minute, as one of a phone does for its scan period."""
 
+_SLOW = (
+    "a write to the store does not end, so that nothing new is stored; `sudo dmesg` says whether the card is failing"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +80,7 @@ class Badge:
         self._heard: list[Advertisement] = []
         self._running: asyncio.Task[None] | None = None
         self._job: asyncio.Task[None] | None = None
+        self._job_begun = 0.0
         boot = time.boottime()
         self._flush_at, self._requests_at, self._synchronised_at = boot + FLUSH_S, 0.0, boot + SYNCHRONISED_S
         self._asked: asyncio.Future[bool] | None = None
@@ -118,8 +125,11 @@ class Badge:
         self._drain(boot)
         self._follow_mode()
         if not self.writing:
+            self._look_at_job()
             await self._look_at_clocks(boot)
             self._write_if_due(boot)
+        elif boot - self._job_begun > SLOW_WRITE_S:
+            self.troubles.report("store", _SLOW, boot)
         if not self.paused:
             self.keeper.take(self.pipeline.tracker.advance(self._time.now()))
         elif self._around.pausing.over:
@@ -299,7 +309,14 @@ class Badge:
             else:
                 self.troubles.clear("store", self._time.boottime(), "storing")
 
+        self._job_begun = self._time.boottime()
         self._job = asyncio.get_running_loop().create_task(job())
+
+    def _look_at_job(self) -> None:
+        """A write that failed in a way that nobody thought of ends the badge: it would fail so for ever, unseen."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
 
     def _answer_requests(self, boot: float) -> None:
         try:

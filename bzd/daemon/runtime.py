@@ -35,7 +35,7 @@ def directory(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def write(path: Path, text: str, mode: int = _MODE) -> None:
-    """Replace a file at once, so that a reader sees the old or the new one.
+    """Replace a file at once, so that a reader sees the old or the new one; it has this mode whatever the umask is.
 
     What is no UTF-8, such as the bytes of a path that is none, becomes an escape that JSON has as well.
 
@@ -45,6 +45,7 @@ def write(path: Path, text: str, mode: int = _MODE) -> None:
     new = path.with_name(f".{path.name}.new")
     descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        os.fchmod(descriptor, mode)
         file.write(text)
     new.replace(path)
 

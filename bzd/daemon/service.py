@@ -79,6 +79,8 @@ def serve(setting: Setting) -> None:
     """
     config = setting.load_config()
     with open_appender(setting.state, live=True) as appender:
+        if appender.lost:
+            _log.warning("%s", appender.lost)
         appender.discard_requests()
         asyncio.run(Service(setting, config, appender).run())
 

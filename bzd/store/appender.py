@@ -83,6 +83,7 @@ class Appender:
     Attributes:
         sealed_to: whom the segment of each purpose is sealed to that was begun last.
         undated: the clock as it is now, while it is not known to be right; each segment without a day begins with it.
+        lost: what an appender that died left and nobody can read, in words; empty if there is no such thing.
     """
 
     def __init__(self, state: Path, connection: sqlite3.Connection, *, live: bool = False) -> None:
@@ -99,6 +100,7 @@ class Appender:
         with container.translated(self._path):
             self._store_id, _ = container.store_row(connection, self._path)
         self._flushing = Flushing(connection, self._path, self._store_id, live=live)
+        self.lost = self._flushing.lost
         self._discard_leftovers()
 
     @property

@@ -86,7 +86,9 @@ def _fill(connection: sqlite3.Connection, source: Path, target: Path) -> None:
         store_id, _ = container.store_row(connection, source)
         try:
             _, half = together(source, store_id, read)
+            copy.execute("BEGIN")  # else each row is a transaction
             apply(copy, half)
+            copy.execute("COMMIT")
         except ValueError:  # what is recent is damaged: whoever reads the store where it is learns that
             read()
         except OSError as error:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bzd.errors import DiskFullError
 from bzd.store import container, merging
 from bzd.store.draft import Changes, Draft, Handle
 from bzd.store.recent import Recent, beside, open_recent
 from bzd.store.segments import Segment
+from bzd.store.state import output_error
 
 MERGE_EVERY: Final = 12
 """Flushes after which what is recent goes into the store: ten minutes of a badge's, in which a room of twenty has
@@ -30,23 +32,47 @@ class Flushing:
         store_id: its ID, 16 bytes.
         live: whether to use what is recent; else nothing is done but to carry over what is left of it.
 
+    Attributes:
+        lost: what an earlier one left and nobody can read, in words; empty if there is no such thing.
+
     Raises:
-        DiskFullError, BusyError, StoreError, OutputError: if something cannot be written.
+        DiskFullError, BusyError, StoreError, OutputError: if something cannot be written; a live one bears a full disk.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, store_id: bytes, *, live: bool) -> None:
         self._connection = connection
         self._path = path
+        self._store_id = store_id
+        self._live = live
         self._flushes = 0
-        # lexists, since exists follows links.
-        self._recent: Recent | None = open_recent(path, store_id) if live or os.path.lexists(beside(path)) else None
+        self.lost = ""
+        self._recent = self._open()
         try:
-            self.merge()
+            self._take_over()
         except BaseException:
             self.close()
             raise
         if not live:
             self.close()
+
+    def _open(self) -> Recent | None:
+        """The file; None where it is not used, or has no room to begin."""
+        # lexists, since exists follows links.
+        if not os.path.lexists(beside(self._path)) and (not self._live or _is_full(self._path.parent)):
+            return None
+        try:
+            return open_recent(self._path, self._store_id)
+        except ValueError as error:
+            self.lost = f"{beside(self._path)} cannot be read, so that the last minutes may be missing: {error}"
+        # Who does not use it leaves it, for readers to tell.
+        return open_recent(self._path, self._store_id, anew=True) if self._live else None
+
+    def _take_over(self) -> None:
+        try:
+            self.merge()
+        except DiskFullError:
+            if not self._live:  # a badge goes on, and says at its first flush that the disk is full
+                raise
 
     def merge(self) -> None:
         """Carry what is recent over into the store.
@@ -73,11 +99,13 @@ class Flushing:
         Raises:
             DiskFullError, BusyError, StoreError, OutputError: if it cannot be written; then nothing was changed.
         """
-        if self._recent is None:
+        if not self._live or _is_full(self._path.parent):
             return None
         if self._flushes >= MERGE_EVERY:
             self.merge()
-        if not changes.within(segments) or _is_full(self._path.parent):
+        if self._recent is None:
+            self._recent = self._open()
+        if self._recent is None or not changes.within(segments):
             return None
         counts = [(segment, segment.rows) for segment in segments.values()]
         draft = Draft(lambda _, purpose, day: segments[purpose, day], lambda _: True)
@@ -111,5 +139,8 @@ class Flushing:
 
 
 def _is_full(folder: Path) -> bool:
-    room = os.statvfs(folder)
+    try:
+        room = os.statvfs(folder)
+    except OSError as error:
+        raise output_error(folder, error) from error
     return room.f_bavail * room.f_frsize < _FULL_BYTES

@@ -56,12 +56,14 @@ class Contents:
         damaged: rows that did not open or made no sense, or that SQLite could not read.
         missing: rows that the end-of-segment record counts and that are not there.
         problems: what is wrong, a sentence each.
+        lost: what may be missing because what is recent cannot be read, in words: the same for every segment.
     """
 
     records: list[tuple[int, Record]] = field(default_factory=list)
     damaged: int = 0
     missing: int = 0
     problems: list[str] = field(default_factory=list)
+    lost: str = ""
 
 
 def segment_rows(connection: sqlite3.Connection, store_id: bytes) -> Iterator[SegmentRow]:
@@ -126,7 +128,7 @@ def _rows(connection: sqlite3.Connection, file: Path, segment: SegmentRow) -> tu
         (stored, mark, contents), half = together(file, place.store, read)
     except (OSError, ValueError) as error:
         stored, mark, contents = read()
-        contents.problems.append(f"{beside(file)} cannot be read, so that the last minutes may be missing: {error}")
+        contents.lost = f"{beside(file)} cannot be read, so that the last minutes may be missing: {error}"
         return stored.values(), contents
     rows: dict[int, SealedRow | None] = {**stored, **half.within(*row_range(place.segment), mark)}
     return [row for _, row in sorted(rows.items()) if row is not None], contents

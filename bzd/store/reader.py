@@ -255,6 +255,8 @@ class Reader:
         contents: Contents = read_segment(self._connection, self._file, segment, cipher)
         self.damaged += contents.damaged + contents.missing
         self.problems += contents.problems
+        if contents.lost and contents.lost not in self.problems:
+            self.problems.append(contents.lost)
         for _, record in contents.records:
             yield record
 

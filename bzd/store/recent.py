@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bzd.errors import OutputError
 from bzd.store.container import SEGMENT_SHIFT
 from bzd.store.sealing import BLOB_BYTES, NONCE_BYTES
 from bzd.store.state import adopt, output_error, sync_directory
@@ -71,7 +72,8 @@ class Half(NamedTuple):
 
 
 NOTHING = Half(0, 0, {}, {})
-"""What is recent where there is no such file."""
+"""What is recent where there is no such file; one that is there never has these numbers, so that a reader notices that
+it came or went."""
 
 
 def beside(store: Path) -> Path:
@@ -175,11 +177,13 @@ class Recent:
         """Remove the file, if all of it is in the store."""
         os.close(self._descriptor)
         if not self.rows:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # as on a card that can no longer be written to; it is empty, and says so
+                self.path.unlink()
 
     def _write(self, data: bytes) -> None:
         half = (self._sequence + 1) % 2
         padded = data.ljust(self.used[half], b"\0")
+        self.used[half] = len(padded)  # also if it fails
         try:
             written = os.pwrite(self._descriptor, padded, half * HALF_BYTES)
             os.fdatasync(self._descriptor)
@@ -191,39 +195,56 @@ class Recent:
         self._sequence += 1
 
 
-def open_recent(store: Path, store_id: bytes) -> Recent:
+def open_recent(store: Path, store_id: bytes, *, anew: bool = False) -> Recent:
     """Open what is recent of a store for writing, with what an appender left there that died; who calls has the lock.
 
+    Args:
+        store: the store's file.
+        store_id: its ID, 16 bytes.
+        anew: whether to give up what is there and to begin anew.
+
     Raises:
+        ValueError: if nothing in it makes sense although something is there.
         OutputError: if the file cannot be made, opened or read; DiskFullError where there is no room for it.
     """
-    path, left = beside(store), NOTHING
+    path = beside(store)
     try:
-        with suppress(ValueError):  # nobody can read it any more; readers have said so
-            left = read(store, store_id)
+        if anew:
+            path.unlink(missing_ok=True)
+        left = read(store, store_id)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise output_error(path, error) from error
-    try:
-        used = HALF_BYTES
-        if os.fstat(descriptor).st_size != 2 * HALF_BYTES:
-            used = 0
-            # Written whole: a flush then needs no room on the disk, and nothing but its own bytes is written. And page
-            # by page: at once, a kernel that caches what is written at once as one (ext4 from 6.16 on) would count all
-            # of it as written by each flush (`write_bytes` of proc_pid_io(5)).
-            for at in range(0, 2 * HALF_BYTES, _PAGE_BYTES):
-                os.pwrite(descriptor, bytes(_PAGE_BYTES), at)
-            os.fsync(descriptor)
-            adopt(descriptor, path.parent)
-            sync_directory(path.parent)
-    except OSError as error:
-        os.close(descriptor)
-        with suppress(OSError):
-            path.unlink()
-        raise output_error(path, error) from error
     kept = Recent(path, descriptor, store_id, left.sequence, left.merges, dict(left.marks), dict(left.rows))
-    kept.used = [used, used]
+    try:
+        if os.fstat(descriptor).st_size != 2 * HALF_BYTES:
+            _make_room(descriptor, path)
+            kept.used = [0, 0]
+        if left is NOTHING:
+            kept.clear()  # a whole half from the beginning, beside which the first flush may be torn like any other
+    except OutputError:
+        os.close(descriptor)
+        if left is NOTHING:
+            with suppress(OSError):
+                path.unlink()
+        raise
     return kept
+
+
+def _make_room(descriptor: int, path: Path) -> None:
+    """Write the file whole: a flush then needs no room on the disk, and nothing but its own bytes is written.
+
+    Page by page: at once, a kernel that caches what is written at once as one (ext4 from 6.16 on) would count all of it
+    as written by each flush (`write_bytes` of proc_pid_io(5)).
+    """
+    try:
+        for at in range(0, 2 * HALF_BYTES, _PAGE_BYTES):
+            os.pwrite(descriptor, bytes(_PAGE_BYTES), at)
+        os.fsync(descriptor)
+        adopt(descriptor, path.parent)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def _encode(store_id: bytes, half: Half) -> bytes:

@@ -115,8 +115,8 @@ def test_a_terminal_breaks_lines_between_words(bzd: Bzd, write: Write, monkeypat
 
 def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
     """Nothing is added, nothing left out."""
-    write()
-    assert bzd("status", "--json").json["neighbours"] == [{"rssi": -50, "ago_s": 0.4}, {"rssi": -83, "ago_s": 12.0}]
+    write(updated_boottime=1e12)
+    assert bzd("status", "--json").json == STATUS | {"updated_boottime": 1e12}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,10 @@ def test_json_is_what_the_daemon_wrote(bzd: Bzd, write: Write) -> None:
     [
         ({"config_error": "bzd.toml: unknown key"}, "systemctl reload bzd"),
         ({"troubles": {"store": "cannot write: the disk is full"}}, "the disk is full"),
+        (
+            {"radio": STATUS["radio"] | {"troubles": {"radio": "hci0 is off; turn it on"}}},
+            "problem    hci0 is off; turn",
+        ),
         ({"updated_boottime": 0.0}, "systemctl restart bzd"),
         ({"matching": {"words": "by itself", "refused": {}, "trouble": "no rule named fair"}}, "cannot match: no rule"),
     ],
@@ -164,6 +168,20 @@ def test_a_clock_that_is_not_right_is_said(bzd: Bzd, write: Write) -> None:
     assert "not known to be right" in bzd("status").out
 
 
+def test_who_may_not_see_it_is_told_how_to(bzd: Bzd, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group bzd may, without root; others learn which group, and not that no badge runs."""
+    write()
+
+    def closed(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(runtime, "read_status", closed)
+    for form in ((), ("--json",), ("--watch",)):
+        result = bzd("status", *form)
+        assert (result.code, result.out) == (6, "")
+        assert "join the group bzd" in result.err
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"running":false}', '{"running":true,"schema":"bzd.status/9"}'])
 def test_no_badge_or_another_version(bzd: Bzd, write: Write, tmp_path: Path, content: str) -> None:
     """Code 6, and how to start it."""
@@ -175,14 +193,17 @@ def test_no_badge_or_another_version(bzd: Bzd, write: Write, tmp_path: Path, con
 
 
 def test_watch_ends_with_the_badge(bzd: Bzd, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is near, strength as a bar and last heard, again and again; no names."""
-    write()
+    """Who is near, strength as a bar and last heard, again and again, and what is wrong; no names."""
+    write(config_error="bzd.toml: unknown key")
     monkeypatch.setattr("bzd.cli.status.time.sleep", lambda _: (tmp_path / "status.json").unlink())
     result = bzd("status", "--watch")
     assert result.code == 6
     near, far = (line for line in result.out.splitlines() if "dBm  " in line)
     assert near.count("#") == 17
     assert far.count("#") == 6
+    assert "  0 s ago" in near
+    assert " 12 s ago" in far
+    assert "problem    bzd.toml: unknown key" in result.out
     assert bzd("status", "--watch", "--json").code == 2
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,7 @@ MakeBench = Callable[..., Bench]
 @pytest.fixture
 def bench(state: Path, identity: Identity, tmp_path: Path, clock: HandClock) -> Iterator[MakeBench]:
     """Makes a badge; must be called in an event loop."""
-    with open_appender(state) as appender:
+    with open_appender(state, live=True) as appender:
 
         def make(config: Config | None = None) -> Bench:
             config = config or Config()
@@ -121,3 +121,24 @@ def bench(state: Path, identity: Identity, tmp_path: Path, clock: HandClock) -> 
             return Bench(badge, clock, time, keeper, appender, state, identity, made)
 
         yield make
+
+
+Scenario = Callable[[Bench], Coroutine[None, None, None]]
+
+
+@pytest.fixture
+def play(bench: MakeBench) -> Callable[..., Bench]:
+    """Runs a scenario with a badge that is on air, and stops it properly; gives the bench."""
+
+    def run(scenario: Scenario, config: Config | None = None) -> Bench:
+        async def whole() -> Bench:
+            made = bench(config)
+            made.badge.start()
+            await asyncio.sleep(0)
+            await scenario(made)
+            await made.badge.stop()
+            return made
+
+        return asyncio.run(whole())
+
+    return run

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A badge through its day: contacts, power cuts, pauses, requests, and every way a clock can be wrong."""
+"""A badge through its day: contacts, pauses, requests, and every way a clock can be wrong."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -14,56 +13,9 @@ from bzd.config import Config, ProximityConfig
 from bzd.daemon.pausing import PAUSE_MAX_S
 from bzd.errors import DiskFullError
 from bzd.model import Advertisement
-from bzd.store import open_appender
 from bzd.store.requests import RETIRED
 
 NOON = 1_606_046_400.0
-Scenario = Callable[[Any], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture
-def play(bench: Any) -> Callable[..., Any]:
-    """Runs a scenario with a badge that is on air, and stops it properly; gives the bench."""
-
-    def run(scenario: Scenario, config: Config | None = None) -> Any:
-        async def whole() -> Any:
-            made = bench(config)
-            made.badge.start()
-            await asyncio.sleep(0)
-            await scenario(made)
-            await made.badge.stop()
-            return made
-
-        return asyncio.run(whole())
-
-    return run
-
-
-def test_a_meeting_is_stored_while_it_goes_on(play: Any) -> None:
-    """Within 60 s a contact in progress is on the disk; at the end it is there once, whole."""
-
-    async def scenario(bench: Any) -> None:
-        await bench.go(60, near=True)
-        (early,) = bench.contacts()
-        assert early.duration_s >= 40
-        await bench.go(240, near=True)
-
-    (contact,) = play(scenario).contacts()
-    assert (contact.start, contact.duration_s) == (NOON + 5, 295.0)
-
-
-def test_what_does_not_change_is_not_written(play: Any) -> None:
-    """A contact that waits for its end, or nobody near, costs the card nothing."""
-
-    async def scenario(bench: Any) -> None:
-        await bench.go(120, near=True)
-        flushes = bench.keeper.counts.flushes
-        await bench.go(300)
-        assert bench.keeper.counts.flushes == flushes + 1
-        await bench.go(3600)
-        assert bench.keeper.counts.flushes == flushes + 1
-
-    assert len(play(scenario).contacts()) == 1
 
 
 def test_started_in_1970_and_set_right_an_hour_later(play: Any, clock: Any) -> None:
@@ -353,28 +305,6 @@ def test_its_own_voice_is_not_a_neighbour(play: Any) -> None:
     assert bench.badge.pipeline.counts.own == 10
 
 
-def test_a_store_that_cannot_be_written_loses_nothing(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the disk is full contacts wait, the trouble is shown; when there is room they are stored."""
-
-    async def scenario(bench: Any) -> None:
-        commit = bench.appender.commit
-
-        def full(**_: Any) -> None:
-            raise DiskFullError("cannot write the store: the disk is full")
-
-        monkeypatch.setattr(bench.appender, "commit", full)
-        await bench.go(120, near=True)
-        await bench.go(600)
-        assert "full" in bench.badge.troubles.present["store"]
-        assert (bench.contacts(), bench.keeper.waiting) == ([], 1)
-        monkeypatch.setattr(bench.appender, "commit", commit)
-        await bench.go(60)
-        assert bench.badge.troubles.present == {}
-        assert (len(bench.contacts()), bench.keeper.waiting) == (1, 0)
-
-    play(scenario)
-
-
 def test_without_a_tick_memory_is_bounded(play: Any) -> None:
     """A process that was stopped for minutes drops reports, counted, instead of growing."""
 
@@ -385,16 +315,3 @@ def test_without_a_tick_memory_is_bounded(play: Any) -> None:
         assert bench.badge.overrun == 100
 
     play(scenario)
-
-
-def test_the_next_appender_finds_everything_in_order(play: Any) -> None:
-    """After a stop the store opens at once, and nothing in it is provisional or cut off."""
-
-    async def scenario(bench: Any) -> None:
-        await bench.go(60, near=True)
-
-    bench = play(scenario)
-    bench.appender.end_segments()
-    assert len(bench.contacts()) == 1
-    with pytest.raises(Exception, match="another bzd"), open_appender(bench.state):
-        pass

@@ -19,6 +19,7 @@ from bzd.daemon import report
 from bzd.model import Advertisement
 
 SAMPLE = re.compile(r'^(bzd_[a-z_]+)(\{reason="[a-z_]+"\})? -?\d+(\.\d+)?$')
+FILES = ("store.sqlite", "store.sqlite-wal", "store.sqlite-recent")
 SOCIAL = {"bzd_neighbours 1", "bzd_contacts_today 1"}
 
 
@@ -68,7 +69,7 @@ def test_what_is_dropped_is_counted_by_reason(bench: Any, monkeypatch: pytest.Mo
         monkeypatch.setattr(daemon_badge, "HEARD_MAX", 0)
         made.radio.hear()
         found.update(report.status(made.badge, made.time, made.state, 1000.0, None))
-        found["files"] = sum((made.state / name).stat().st_size for name in ("store.sqlite", "store.sqlite-wal"))
+        found["files"] = sum((made.state / name).stat().st_size for name in FILES)
         await made.badge.stop()
 
     asyncio.run(scenario())

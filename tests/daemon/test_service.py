@@ -25,12 +25,14 @@ from bzd.store import state as layout
 from bzd.store.identity import Identity
 
 PROGRAM = Path(__file__).with_name("airborne.py")
+UMASK = 0o027
+"""That of the unit."""
 
 
 class Daemon:
     """A daemon that was started, and what it says to systemd."""
 
-    def __init__(self, folder: Path, state: Path, flush_s: float, look_s: float = 5.0) -> None:
+    def __init__(self, folder: Path, state: Path, flush_s: float, look_s: float = 5.0, umask: int = -1) -> None:
         self.state, self.runtime, self.config = state, folder / "run", folder / "bzd.toml"
         self.config.touch()
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -46,7 +48,7 @@ class Daemon:
         }
         words = (PROGRAM, state, self.runtime, self.config, flush_s, look_s)
         command = [sys.executable, "-W", "error", *map(str, words)]
-        self.process = subprocess.Popen(command, stderr=self.journal, env=os.environ | systemd)
+        self.process = subprocess.Popen(command, stderr=self.journal, env=os.environ | systemd, umask=umask)
 
     def hear(self, word: str) -> None:
         """Wait until systemd has been told something."""
@@ -104,8 +106,8 @@ def start(tmp_path: Path, state: Path) -> Iterator[Start]:
     """Starts a daemon and waits until it is ready."""
     made: list[Daemon] = []
 
-    def begin(flush_s: float = 50.0) -> Daemon:
-        made.append(Daemon(tmp_path, state, flush_s))
+    def begin(flush_s: float = 50.0, umask: int = -1) -> Daemon:
+        made.append(Daemon(tmp_path, state, flush_s, umask=umask))
         made[-1].hear("READY=1")
         return made[-1]
 
@@ -170,6 +172,16 @@ def test_killed(start: Start, state: Path, identity: Identity) -> None:
     assert len(_contacts(state, identity)) == 2
 
 
+def test_a_card_that_lost_the_last_minutes_is_told(start: Start, state: Path) -> None:
+    """The journal is then the only one who knows of them: the file is made anew, and readers find nothing wrong."""
+    (state / "store.sqlite-recent").write_bytes(bytes(100) + b"noise")
+    daemon = start()
+    daemon.logged("<4>")
+    assert "store.sqlite-recent cannot be read, so that the last minutes may be missing" in daemon.log()
+    assert daemon.end() < 2.0
+    assert not (state / "store.sqlite-recent").exists()
+
+
 def test_bad_configuration_is_kept_out(start: Start) -> None:
     """SIGHUP with a fault in the file changes nothing and says so; with the fault mended it takes effect."""
     daemon = start()
@@ -225,7 +237,7 @@ def test_metrics_that_are_no_longer_wanted_are_removed(start: Start) -> None:
 
 def test_the_journal_the_status_and_the_metrics_name_nobody(start: Start, state: Path, identity: Identity) -> None:
     """Lines have a priority and no time of their own; nowhere is an ID of the neighbour or the badge, or an address."""
-    daemon = start()
+    daemon = start(umask=UMASK)
     metrics = daemon.config.parent / "bzd.prom"
     daemon.config.write_text(f"[metrics]\ntextfile = '{metrics}'\nsocial = true\n")
     daemon.process.send_signal(signal.SIGHUP)
@@ -234,6 +246,7 @@ def test_the_journal_the_status_and_the_metrics_name_nobody(start: Start, state:
     status = daemon.status()
     assert len(status["neighbours"]) == 1
     assert (daemon.runtime / "status.json").stat().st_mode & 0o777 == 0o640
+    assert metrics.stat().st_mode & 0o777 == 0o644
     text = json.dumps(status) + metrics.read_text()
     assert requests.ask(state, "pause 60") == "paused for 60 s"
     daemon.end()

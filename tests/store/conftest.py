@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from bzd.model import Contact, ScanInstance
-from bzd.store import create, open_reader
+from bzd.store import Appender, Handle, create, open_appender, open_reader
 from bzd.store.identity import Identity
 
 NOW = 1_606_000_000.0
@@ -66,3 +68,38 @@ def read_all(identity: Identity) -> ReadAll:
             return contacts
 
     return read
+
+
+class Live:
+    """An appender whose contacts are in progress."""
+
+    def __init__(self, state: Path, make_contact: MakeContact, number: int = 3) -> None:
+        self._make, self._stack = make_contact, ExitStack()
+        self.state, self.scans = state, 2
+        self.appender: Appender = self._stack.enter_context(open_appender(state, live=True))
+        self.contacts = [make_contact(n) for n in range(number)]
+        self.handles: list[Handle] = self.appender.commit(self.contacts)
+
+    def grow(self) -> list[Contact]:
+        """All of them grow by a minute; what they are then."""
+        self.scans += 1
+        self.contacts = [self._make(n, self.scans) for n in range(len(self.contacts))]
+        self.appender.commit(replace=dict(zip(self.handles, self.contacts, strict=True)))
+        return self.contacts
+
+    def image(self, name: str) -> Path:
+        """The state directory as a power cut would leave it now."""
+        return Path(shutil.copytree(self.state, self.state.with_name(name)))
+
+    def close(self) -> None:
+        """End it."""
+        self._stack.close()
+
+
+@pytest.fixture
+def live(state: Path, make_contact: MakeContact) -> Iterator[Live]:
+    """Three contacts, which the store has as they began."""
+    made = Live(state, make_contact)
+    yield made
+    with suppress(Exception):
+        made.close()

@@ -1,65 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of recent rows: read as part of the store, carried over into it, and no loss whatever happens between."""
+"""The file of recent rows: read as part of the store, and carried over into it."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 import struct
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from bzd.errors import DiskFullError, OutputError
 from bzd.model import Contact
-from bzd.store import Appender, Handle, backup, open_appender, open_reader, purge, recent, salvage
+from bzd.store import Handle, backup, open_appender, open_reader, purge, recent, salvage
 from bzd.store.flushing import MERGE_EVERY
 from bzd.store.identity import Identity
-from bzd.store.recent import HALF_BYTES, Recent
+from bzd.store.recent import HALF_BYTES
 
-from .conftest import DAY, NOW, MakeContact, ReadAll
+from .conftest import DAY, NOW, Live, MakeContact, ReadAll
 
 FILE = "store.sqlite-recent"
-
-
-class Live:
-    """An appender whose contacts are in progress."""
-
-    def __init__(self, state: Path, make_contact: MakeContact, number: int = 3) -> None:
-        self._make, self._stack = make_contact, ExitStack()
-        self.state, self.scans = state, 2
-        self.appender: Appender = self._stack.enter_context(open_appender(state, live=True))
-        self.contacts = [make_contact(n) for n in range(number)]
-        self.handles: list[Handle] = self.appender.commit(self.contacts)
-
-    def grow(self) -> list[Contact]:
-        """All of them grow by a minute; what they are then."""
-        self.scans += 1
-        self.contacts = [self._make(n, self.scans) for n in range(len(self.contacts))]
-        self.appender.commit(replace=dict(zip(self.handles, self.contacts, strict=True)))
-        return self.contacts
-
-    def image(self, name: str) -> Path:
-        """The state directory as a power cut would leave it now."""
-        return Path(shutil.copytree(self.state, self.state.with_name(name)))
-
-    def close(self) -> None:
-        """End it."""
-        self._stack.close()
-
-
-@pytest.fixture
-def live(state: Path, make_contact: MakeContact) -> Iterator[Live]:
-    """Three contacts, which the store has as they began."""
-    made = Live(state, make_contact)
-    yield made
-    with suppress(Exception):
-        made.close()
+_AFTER_THE_CONTACTS = 4
+"""The file is read before and after each segment that is opened: first the label's, then the contacts'."""
 
 
 def test_growing_contacts_leave_the_store_alone(live: Live, read_all: ReadAll) -> None:
@@ -95,68 +59,6 @@ def test_after_a_kill_nothing_is_lost(live: Live, read_all: ReadAll) -> None:
         assert read_all(image) == grown
 
 
-def test_a_torn_flush_costs_that_flush(live: Live, read_all: ReadAll) -> None:
-    """Wherever the power went while a half was written: what the flush before it wrote is there."""
-    older, before = live.grow(), (live.state / FILE).read_bytes()
-    newer, after = live.grow(), (live.state / FILE).read_bytes()
-    at = [place for place in range(2 * HALF_BYTES) if before[place] != after[place]]
-    image, rng = live.image("torn"), random.Random(7)
-    for cut in [at[0] + 1, at[-1], *rng.sample(range(at[0] + 1, at[-1]), 20)]:
-        (image / FILE).write_bytes(after[:cut] + before[cut:])
-        assert read_all(image) == older
-    (image / FILE).write_bytes(after)
-    assert read_all(image) == newer
-
-
-def test_every_changed_byte_is_noticed(live: Live, read_all: ReadAll) -> None:
-    """A card that forgets: one half makes do with the other, and if neither makes sense that is told."""
-    older, newer = live.grow(), live.grow()
-    image, whole = live.image("damaged"), (live.state / FILE).read_bytes()
-    used = [place for place in range(len(whole)) if whole[place]]
-    for place in random.Random(3).sample(used, 40):
-        (image / FILE).write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-        assert read_all(image) in (older, newer)
-
-
-@pytest.mark.parametrize("content", [b"noise" * 1000, b"bzd recent rows\x01" + b"\xff" * 500, bytes(60) + b"\x01"])
-def test_a_senseless_file_is_told_and_made_anew(
-    live: Live, identity: Identity, make_contact: MakeContact, content: bytes
-) -> None:
-    """Readers have what the store has and say what is missing; the badge goes on."""
-    live.grow()
-    image = live.image("senseless")
-    (image / FILE).write_bytes(content)
-    with open_reader(image, [identity]) as reader:
-        assert list(reader.contacts()) == [make_contact(n) for n in range(3)]
-        assert any("the last minutes may be missing" in problem for problem in reader.problems)
-    with open_appender(image, live=True) as appender:
-        appender.commit([make_contact(9)])
-    with open_reader(image, [identity]) as reader:
-        assert len(list(reader.contacts())) == 4
-        assert reader.problems == []
-
-
-def test_what_is_no_file_keeps_nobody_waiting(live: Live, identity: Identity) -> None:
-    """A pipe and a link in its place are not followed."""
-    image = live.image("strange")
-    (image / FILE).unlink()
-    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
-        make(image / FILE)
-        with open_reader(image, [identity]) as reader:
-            assert len(list(reader.contacts())) == 3
-            assert "the last minutes may be missing" in "".join(reader.problems)
-        (image / FILE).unlink()
-
-
-def test_the_file_of_another_store_is_not_believed(live: Live, identity: Identity) -> None:
-    """Rows are bound to their store, whose ID stands at the head of each half."""
-    live.grow()
-    half = recent.read(live.state / "store.sqlite", _store_id(live.state, identity))
-    assert half.rows
-    with pytest.raises(ValueError, match="sense"):
-        recent.read(live.state / "store.sqlite", bytes(16))
-
-
 def test_what_was_removed_stays_removed(live: Live, read_all: ReadAll) -> None:
     """Of the store's rows and of recent ones, before the next merge and after it."""
     live.grow()
@@ -170,30 +72,6 @@ def test_what_was_removed_stays_removed(live: Live, read_all: ReadAll) -> None:
     assert read_all(live.state) == left
     live.close()
     assert read_all(live.state) == left
-
-
-def test_power_fails_between_the_store_and_the_file(
-    live: Live, read_all: ReadAll, make_contact: MakeContact, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was carried over is still in the file: nothing of that is there twice, nothing newer is hidden by it."""
-    grown = live.grow()
-
-    def fail(_: Recent) -> None:
-        raise OutputError("the power fails here")
-
-    monkeypatch.setattr(Recent, "clear", fail)
-    with pytest.raises(OutputError):
-        live.appender.merge()
-    assert read_all(live.state) == grown
-    with pytest.raises(OutputError):
-        live.appender.commit([make_contact(5, day=DAY + 1)])
-    image = live.image("between")
-    monkeypatch.undo()
-    assert read_all(image) == grown
-    with open_appender(image, live=True):
-        assert read_all(image) == grown
-    live.appender.commit([make_contact(5, day=DAY + 1)])
-    assert read_all(live.state) == [*grown, make_contact(5, day=DAY + 1)]
 
 
 def test_a_new_day_takes_what_is_recent_along(live: Live, read_all: ReadAll, make_contact: MakeContact) -> None:
@@ -219,15 +97,34 @@ def test_a_merge_meanwhile_hides_nothing_from_a_reader(
 
     def read(store: Path, store_id: bytes) -> recent.Half:
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == _AFTER_THE_CONTACTS:
             live.appender.merge()
             live.grow()
         return original(store, store_id)
 
     monkeypatch.setattr("bzd.store.merging.read_recent", read)
     found = read_all(live.state)
-    assert len(calls) > 4
+    assert len(calls) > _AFTER_THE_CONTACTS
     assert found == live.contacts
+
+
+def test_a_reader_notices_that_the_appender_ends(
+    live: Live, read_all: ReadAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read between the store and the file, a badge that stops in its first minutes takes nothing from a reader."""
+    grown = live.grow()
+    original = recent.read
+    calls: list[int] = []
+
+    def read(store: Path, store_id: bytes) -> recent.Half:
+        calls.append(1)
+        if len(calls) == _AFTER_THE_CONTACTS:
+            live.close()
+        return original(store, store_id)
+
+    monkeypatch.setattr("bzd.store.merging.read_recent", read)
+    assert read_all(live.state) == grown
+    assert len(calls) > _AFTER_THE_CONTACTS
 
 
 def test_more_than_fits_goes_into_the_store(state: Path, make_contact: MakeContact, read_all: ReadAll) -> None:
@@ -263,26 +160,6 @@ def test_export_and_salvage_have_what_is_recent(live: Live, read_all: ReadAll, t
         out = tmp_path / f"{number}.bzd"
         copy(live.state, out)
         assert read_all(out) == grown
-
-
-def test_a_full_disk_is_told_at_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no room for the next merge, the flush goes through SQLite and fails or not as that does."""
-    monkeypatch.setattr("bzd.store.flushing._is_full", lambda _: True)
-    live.grow()
-    assert not live.appender._flushing._recent.rows  # type: ignore[union-attr]
-
-    def refuse(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.undo()
-    monkeypatch.setattr(os, "pwrite", refuse)
-    before = [segment.rows for segment in live.appender._open.values()]
-    with pytest.raises(DiskFullError):
-        live.grow()
-    assert [segment.rows for segment in live.appender._open.values()] == before
-    monkeypatch.undo()
-    live.grow()
-    live.close()
 
 
 def test_whatever_is_done_in_whatever_order(state: Path, make_contact: MakeContact, read_all: ReadAll) -> None:
@@ -335,7 +212,7 @@ def test_the_format_as_documented(live: Live, identity: Identity) -> None:
     sequences = []
     for half in (data[:131_072], data[131_072:]):
         magic, owner, sequence, merges, segments, rows, gone = struct.unpack_from(">16s16sQQIII", half)
-        assert (magic, owner, merges, segments, rows, gone) == (b"bzd recent rows\x01", store_id, 0, 1, 3, 0)
+        assert (magic, owner, merges, segments, rows, gone) == (b"bzd recent rows\x01", store_id, 1, 1, 3, 0)
         end = 60 + 20 * segments + 444 * rows + 8 * gone
         assert hashlib.sha256(half[:end]).digest() == half[end : end + 32]
         assert not half[end + 32 :].strip(b"\0")

@@ -102,15 +102,19 @@ def test_each_relaxation_has_its_reason(name: str) -> None:
 
 
 def test_the_service_is_as_promised() -> None:
-    """Own user, told when ready, watched, restarted for ever, no core files, the group may see the status."""
+    """Own user, told when ready, reloaded, watched, restarted for ever, no core files, the group may see the status."""
     service = settings("bzd.service")
     expected = {
         "Type": "notify",
         "User": "bzd",
+        "ExecReload": "/bin/sh -c 'kill -HUP $MAINPID'",
         "Restart": "always",
+        "WatchdogSec": "60",
         "StartLimitIntervalSec": "0",
         "LimitCORE": "0",
         "RuntimeDirectoryMode": "0750",
+        "RuntimeDirectoryPreserve": "restart",
+        "UMask": "0027",
         "StateDirectoryMode": "0700",
         "CapabilityBoundingSet": "",
         "RestrictAddressFamilies": "AF_UNIX",
