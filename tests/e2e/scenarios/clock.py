@@ -103,7 +103,8 @@ def _check_contact(bed: Bed, badge: Daemon, start: float, end: float) -> None:
 def _check_keys(bed: Bed, badge: Daemon, sure: Sequence[bytes], unsure: Sequence[bytes]) -> None:
     """What is exported are the keys of the right clock; an ID that was on air between two ticks may be of neither."""
     lacking = ids.unexplained(sure, badge.keys())
-    bed.check("the IDs of the right clock are of exported keys", not lacking, f"{len(lacking)} of {len(sure)} are not")
+    explained = bool(sure) and not lacking
+    bed.check("the IDs of the right clock are of exported keys", explained, f"{len(lacking)} of {len(sure)} are not")
     hidden = ids.unexplained(unsure, badge.keys())
     bed.check("those of a wrong one are not", len(hidden) == len(unsure) > 0, f"{len(hidden)} of {len(unsure)}")
 

@@ -57,12 +57,12 @@ async def _compare(bed: Bed, name: str, trace: Path, longest_gap_s: float | None
         await asyncio.sleep(1.0)
     unheard = set(played["unheard"])
     share = f"{len(unheard)} of {played['played']} were not, the machine stood still for {played['late_s']:.1f} s"
-    bed.check(f"{name}: the controller hears it", len(unheard) <= played["played"] * _UNHEARD, share)
+    bed.check(f"{name}: the controller hears it", len(unheard) < played["played"] * _UNHEARD, share)
     reports = [each for position, each in enumerate(open_trace(str(trace))) if position not in unheard]
     expected, arrived = _recognised(reports), _recognised(scanner.heard)
     lost, invented = _content(expected) - _content(arrived), _content(arrived) - _content(expected)
     share = f"{lost.total()} of {len(expected)} were lost, {invented.total()} came that were none"
-    few = lost.total() <= len(expected) * _LOST
+    few = lost.total() < len(expected) * _LOST
     if bed.check(f"{name}: the proximity reports arrive, and nothing else", few and not invented, share):
         late_s = played["late_s"] if longest_gap_s is None else None
         _compare_contacts(bed, name, arrived, _without(expected, lost), late_s)
@@ -78,7 +78,7 @@ def _compare_contacts(
     else:
         retimed = [each._replace(time=other.time) for each, other in zip(arrived, expected, strict=True)]
     live, replayed = sorted(_contacts(retimed), key=_order), sorted(_contacts(expected), key=_order)
-    same = [_essence(contact) for contact in live] == [_essence(contact) for contact in replayed]
+    same = bool(live) and [_essence(contact) for contact in live] == [_essence(contact) for contact in replayed]
     bed.check(f"{name}: the contacts are those of the trace", same, f"{len(live)}, from the trace {len(replayed)}")
     if same:
         apart = max(starmap(_apart, zip(live, replayed, strict=True)))
