@@ -6,18 +6,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.guest import __main__ as runner
-from tests.e2e.guest import one
+from tests.e2e.guest import one, played, walk
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import Usage
 from tests.e2e.guest.days import Day
 from tests.e2e.guest.measuring import Row, Way, check_full
 from tests.e2e.guest.memory import Holding
 from tests.e2e.plan import CHECKS_FAILED, Scenario
-from tests.e2e.scenarios import week
+from tests.e2e.scenarios import playback_stored, week
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,45 @@ def test_a_week_without_work_proves_nothing() -> None:
         bed = Bed("week/legacy")
         week._check_work(bed, days)
         assert bed.failed == failed
+
+
+@pytest.mark.parametrize(
+    ("number", "unheard", "failed"), [(1000, [], 0), (1000, [*range(29)], 0), (1000, [*range(30)], 1), (0, [], 1)]
+)
+def test_a_trace_must_have_been_played(number: int, unheard: list[int], failed: int) -> None:
+    """One of no reports is not heard, nor is one of which more was lost than a scan that begins anew explains."""
+    bed = Bed("a/legacy")
+    answer = {"played": number, "unheard": unheard, "too_long": 0, "late_s": 0.0}
+    assert played.check_heard(bed, "it is heard", answer) == set(unheard)
+    assert bed.failed == failed
+
+
+def _logged(sightings: int = 200, **other: Any) -> playback_stored.Logged:
+    return playback_stored.Logged(0.0, 30.0, 30.0, sightings, -50)._replace(**other)
+
+
+@pytest.mark.parametrize(
+    ("stored", "passed"),
+    [
+        ({}, True),
+        ({"0": _logged(199)}, True),  # BlueZ loses one of 2400
+        ({"0": _logged(201)}, False),
+        ({str(number): _logged(190) for number in range(walk.BADGES)}, False),
+        ({str(number): _logged(199) for number in range(walk.BADGES)}, False),  # nothing is left to compare times by
+        ({"0": _logged(rssi_max=-49)}, False),
+        ({"0": _logged(end=31.0)}, False),
+        ({"more": _logged()}, False),
+    ],
+)
+def test_what_is_stored_is_compared(stored: dict[str, playback_stored.Logged], passed: bool) -> None:  # noqa: FBT001  a parameter of a test
+    """Another contact, sighting, strength or time than `bzd replay` has is a failure, and so is nothing to compare."""
+    replayed, bed = {str(number): _logged() for number in range(walk.BADGES)}, Bed("a/legacy")
+    playback_stored._judge(bed, replayed | stored, replayed, 0.5, "nothing")
+    assert (bed.failed == 0) is passed
+
+
+def test_nothing_equals_nothing_is_no_proof() -> None:
+    """A playback of which neither store nor replay has a contact has failed."""
+    bed = Bed("a/legacy")
+    playback_stored._judge(bed, {}, {}, 0.5, "nothing")
+    assert bed.failed == 1
