@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from tests.e2e.guest import __main__ as runner
-from tests.e2e.guest import one, played, walk
+from tests.e2e.guest import measuring, one, played, walk
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.cpu import Usage
 from tests.e2e.guest.days import Day
 from tests.e2e.guest.measuring import Row, Way, check_full
 from tests.e2e.guest.memory import Holding
 from tests.e2e.plan import CHECKS_FAILED, Scenario
-from tests.e2e.scenarios import playback_stored, week
+from tests.e2e.scenarios import load, playback_stored, week
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,21 @@ def test_its_own_status_says_what_became_of_a_scenario(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.startswith("FAIL nonsense/legacy: runs to its end (ModuleNotFoundError")
 
 
-def _row(sent: int, heard: int, callbacks: int) -> Row:
+class _Spent(Usage):
+    """So many percent of a processor."""
+
+    def __init__(self, percent: float) -> None:
+        self._percent = percent
+
+    def percent(self, name: str) -> float:
+        """As if it had been measured."""
+        return self._percent if name == "program" else 0.0
+
+
+def _row(sent: int, heard: int, callbacks: int, percent: float = 20.0, rss_mb: float = 40.0) -> Row:
     way = Way("full", "data", lambda: pytest.fail("nothing is measured here"))
-    return Row(way, 10, sent, heard, heard, callbacks, 0.0, "", Usage(), Holding(0.0, 0.0, 0.0, 0, 0, 0))
+    holding = Holding(rss_mb, rss_mb, rss_mb, 0, 0, 0)
+    return Row(way, 10, sent, heard, heard, callbacks, 0.0, "", _Spent(percent), holding)
 
 
 def test_the_full_mode_must_have_heard_something() -> None:
@@ -65,6 +77,43 @@ def test_the_full_mode_must_have_heard_something() -> None:
         before = bed.failed
         check_full(bed, row)
         assert bed.failed == before + 1, row
+
+
+@pytest.mark.parametrize(
+    ("row", "failed"),
+    [
+        (_row(920, 900, 900, 25.0), 0),
+        (_row(920, 900, 900, 25.1), 1),
+        (_row(920, 900, 860, 24.5), 1),  # 1.225 times as much, but of fewer reports
+        (_row(920, 900, 900, rss_mb=45.0), 1),
+    ],
+)
+def test_what_a_report_costs_is_compared(row: Row, failed: int) -> None:
+    """More than 1.25 times the bare scanner's processor time for each report, or 45 MB, is too much."""
+    bed = Bed("load/legacy")
+    load._judge(bed, row, _row(920, 900, 900))
+    assert bed.failed == failed
+
+
+class _Late:
+    """Its reports come late."""
+
+    pid = 0
+
+    def __init__(self, *counts: int) -> None:
+        self._counts = list(counts)
+
+    @property
+    def callbacks(self) -> int:
+        """The next count."""
+        return self._counts.pop(0)
+
+
+def test_reports_that_come_late_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as more come, but not for ever."""
+    monkeypatch.setattr(measuring, "_SETTLE_S", 0.0)
+    assert asyncio.run(measuring._settled(_Late(5, 8, 9, 9, 99))) == 9
+    assert asyncio.run(measuring._settled(_Late(*range(6)))) == 5
 
 
 def test_a_week_without_work_proves_nothing() -> None:
