@@ -164,8 +164,9 @@ def test_what_is_stored_is_compared(stored: dict[str, playback_stored.Logged], p
     assert (bed.failed == 0) is passed
 
 
-def test_nothing_equals_nothing_is_no_proof() -> None:
-    """A playback of which neither store nor replay has a contact has failed."""
-    bed = Bed("a/legacy")
-    playback_stored._judge(bed, {}, {}, 0.5, "nothing")
+@pytest.mark.parametrize("number", [0, walk.BADGES - 1])
+def test_contacts_that_both_lack_are_no_proof(number: int) -> None:
+    """Of each badge of the walk there must be one, in store and replay."""
+    few, bed = {str(each): _logged() for each in range(number)}, Bed("a/legacy")
+    playback_stored._judge(bed, few, few, 0.5, "nothing")
     assert bed.failed == 1
