@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _library() -> tuple[type[Hash], type[HMAC], SHA256]:
     """The classes of `cryptography`; late, since decoding needs none of it, and kept, as `bzd.protocols` does."""
     from cryptography.hazmat.primitives.hashes import SHA256, Hash  # noqa: PLC0415  late on purpose
-    from cryptography.hazmat.primitives.hmac import HMAC  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hmac import HMAC  # noqa: PLC0415  likewise
 
     return Hash, HMAC, SHA256()
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,16 +35,24 @@ LAYERS = (
     ),
 )
 """An import may only point down this list, or stay within a line of it. `bzd` itself is the version, for everybody."""
-PURE = (
-    *("bzd.protocols", "bzd.proximity", "bzd.pipeline", "bzd.model", "bzd.matching.findings"),
-    *("bzd.store.records", "bzd.store.fields", "bzd.store.matched"),
+_ARITHMETIC = (
+    *("cwa", "derivation", "encounters", "findings", "intervals", "keys", "matcher", "risk", "search", "sieve"),
+    "windows",
 )
+PURE = (
+    *("bzd.protocols", "bzd.proximity", "bzd.pipeline", "bzd.model"),
+    *("bzd.store.records", "bzd.store.fields", "bzd.store.matched", "bzd.store.dating"),
+    *(f"bzd.matching.{name}" for name in _ARITHMETIC),
+)
+"""The middle: from advertisements to contacts, the record codec, and the matcher's arithmetic."""
 IMPURE_IMPORTS = {
     *("aiofiles", "asyncio", "bleak", "dbus_next", "io", "logging", "multiprocessing", "os", "pathlib", "platform"),
     *("random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "subprocess", "sys"),
     *("tempfile", "threading", "time"),
 }
 """What the pure middle may not import: I/O, concurrency, chance and clocks. Time comes to it with the data."""
+UNREACHABLE = frozenset({"asyncio", "bleak", "dbus_fast", "dbus_next", "http", "sqlite3", "ssl"})
+"""What the pure middle may not load by way of others either, be they of bzd or not."""
 NETWORK_IMPORTS = frozenset({"http", "ssl", "urllib"})
 IMPURE_FUNCTIONS = frozenset({"open", "print", "input"})
 IMPURE_METHODS = frozenset({"now", "today", "utcnow"})
@@ -103,6 +113,27 @@ def impurities(name: str, path: Path) -> list[str]:
     return found
 
 
+def reached(name: str, paths: Mapping[str, Path]) -> dict[str, str]:
+    """All that a module of bzd imports, itself or by way of others of bzd: each with the module that it comes by."""
+    found, seen, ahead = dict[str, str](), {name}, [name]
+    while ahead:
+        by = ahead.pop()
+        for imported in imports(by, paths[by]):
+            found.setdefault(imported, by)
+            parts = imported.split(".")
+            prefixes = (".".join(parts[:length]) for length in range(len(parts), 1, -1))
+            of = next((prefix for prefix in prefixes if prefix in paths), None)
+            if of is not None and of not in seen:
+                seen.add(of)
+                ahead.append(of)
+    return found
+
+
+def unreachable(name: str, paths: Mapping[str, Path]) -> dict[str, str]:
+    """What a module reaches of what the pure middle may not reach, each with the module it comes by."""
+    return {imported: by for imported, by in reached(name, paths).items() if imported.split(".")[0] in UNREACHABLE}
+
+
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"bzd"}))
 def test_imports_point_down(name: str) -> None:
     """Every module has a layer, and imports nothing from one above it."""
@@ -115,10 +146,26 @@ def test_the_package_itself_imports_nothing_of_bzd() -> None:
     assert [imported for imported in imports("bzd", MODULES["bzd"]) if within(imported, "bzd")] == []
 
 
+@pytest.mark.parametrize("package", PURE)
+def test_each_part_of_the_middle_exists(package: str) -> None:
+    """One that was renamed or moved is not left out in silence."""
+    assert package in MODULES
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if any(within(name, package) for package in PURE)])
 def test_the_middle_is_pure(name: str) -> None:
-    """No I/O, concurrency, chance or clock between the advertisement and the contact."""
+    """No I/O, concurrency, chance or clock between the advertisement and the contact, and no way to the worst of it."""
     assert impurities(name, MODULES[name]) == []
+    assert unreachable(name, MODULES) == {}
+
+
+def test_the_middle_loads_no_radio_loop_or_database() -> None:
+    """In an interpreter of its own: packages above a module and libraries below it are loaded too."""
+    pure = [name for name in MODULES if any(within(name, package) for package in PURE)]
+    code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *pure], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"bzd.pipeline", "bzd.store.records"} <= {*done.stdout.split()}
+    assert UNREACHABLE & {*done.stdout.split()} == set()
 
 
 def test_the_bluetooth_libraries_stay_in_the_radio() -> None:
@@ -153,6 +200,24 @@ def test_these_checks_find_what_they_look_for(tmp_path: Path) -> None:
     assert (name, others) == ("bzd.proximity.bad", [])
     assert upward(name, path) == ["bzd.store", "bzd.traces", "bzd.cli.output", "bzd.radio.air.Air"]
     assert impurities(name, path) == ["asyncio.events", "datetime.now", "open"]
+
+
+def test_what_is_reached_by_way_of_others_is_found(tmp_path: Path) -> None:
+    """Through a module, a package and a function, and with a circle on the way."""
+    sources = {
+        "pure": "from bzd import between",
+        "between": "def f():\n    from bzd.package.inner import g",
+        "package/__init__": "",
+        "package/inner": "import sqlite3.dbapi2\nfrom bzd import pure",
+    }
+    for name, source in sources.items():
+        path = tmp_path / "bzd" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    paths = modules(tmp_path)
+    assert unreachable("bzd.pure", paths) == {"sqlite3.dbapi2": "bzd.package.inner"}
+    (tmp_path / "bzd/package/inner.py").write_text("import struct")
+    assert unreachable("bzd.pure", paths) == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

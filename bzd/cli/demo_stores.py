@@ -43,9 +43,8 @@ def seal(member: Member, logged: Logged, state: Path, now: float) -> list[Contac
     Returns:
         The contacts as the store gives them.
     """
-    # Sealing loads cryptography and sqlite3; `bzd demo --help` needs neither.
-    from bzd import store  # noqa: PLC0415
-    from bzd.store.identity import Identity  # noqa: PLC0415
+    from bzd import store  # noqa: PLC0415  sealing loads cryptography and sqlite3; `bzd demo --help` needs neither
+    from bzd.store.identity import Identity  # noqa: PLC0415  likewise
 
     identity = Identity.generate()
     store.create(state, recipients=[identity.public], label=member.name, identity=identity, now=now)

@@ -26,10 +26,9 @@ def shown(unit: str = "keys") -> Iterator[Start]:
     if not sys.stderr.isatty():
         yield lambda _name, _number: lambda _done: None
         return
-    # Here, because they take 60 ms to load and a pipe needs none of them.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  they take 60 ms to load, and a pipe needs none of them
+    from rich.markup import escape  # noqa: PLC0415  likewise
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415  likewise
 
     columns = BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn(f"{unit}, {{task.description}}")
     # What is written to stdout is data: rich must not take it for messages beside the bar.

@@ -31,10 +31,9 @@ def shown(advertisements: Iterable[Advertisement], progress: Progress, *, lines:
 
 
 def _with_bar(advertisements: Iterable[Advertisement], progress: Progress) -> Iterator[Advertisement]:
-    # Here, because they take 60 ms to load and a pipe needs none of them.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  they take 60 ms to load, and a pipe needs none of them
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  likewise
+    from rich.progress import Progress as Bar  # noqa: PLC0415  likewise
 
     columns = BarColumn(bar_width=20), TaskProgressColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     # What is written to stdout meanwhile is data: rich must not take it for messages beside the bar.

@@ -46,7 +46,7 @@ def info(source: str, time_offset: float, form: str | None) -> None:
     Shows its format, counts, time span, proximity IDs and signal strengths.
     """
     from bzd.cli import trace_report  # noqa: PLC0415  what only this command needs
-    from bzd.traces.statistics import gather  # noqa: PLC0415
+    from bzd.traces.statistics import gather  # noqa: PLC0415  likewise
 
     with open_trace(source, time_offset=time_offset) as opened:
         statistics = gather(opened)

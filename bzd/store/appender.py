@@ -103,11 +103,6 @@ class Appender:
         self.lost = self._flushing.lost
         self._discard_leftovers()
 
-    @property
-    def replaying(self) -> bool:
-        """Whether a replay was begun and not finished."""
-        return self._replaying
-
     def commit(
         self,
         add: Sequence[Contact] = (),
@@ -201,11 +196,6 @@ class Appender:
         query = "SELECT 1 FROM trace WHERE sha256 = ?"
         with container.translated(self._path):
             return self._connection.execute(query, (sha256,)).fetchone() is not None
-
-    def remember_trace(self, sha256: bytes) -> None:
-        """Remember a trace by its SHA-256. `finish_replay` does that in one transaction with what it gave."""
-        with self._transaction():
-            self._remember([sha256])
 
     def begin_replay(self, provisional: Provisional = Provisional.HIDDEN) -> None:
         """Begin a replay, which is kept as a whole or not at all.

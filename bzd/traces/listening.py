@@ -13,10 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from bzd.traces.trace import Trace
 
 Window = tuple[float, float]
 """First and last instant of a stretch of time, unix seconds."""
@@ -142,12 +138,6 @@ def estimate(scans: ScanLog, bursts: Sequence[Window]) -> ScanPeriod:
         if median(abs(period - typical) for period in periods) <= _REGULAR * typical:
             return ScanPeriod(round(typical, 1), f"gaps between {len(bursts)} bursts of reports")
     return ScanPeriod(0.0, "no regular pauses: continuous")
-
-
-def measure(trace: Trace) -> ScanPeriod:
-    """The scan period of a trace, which is read to its end for it."""
-    bursts = bursts_of(advertisement.time for advertisement in trace)
-    return estimate(trace.scans, bursts)
 
 
 def _joined(windows: Iterable[Window]) -> list[Window]:

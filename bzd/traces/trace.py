@@ -58,11 +58,6 @@ class Trace:
         """
         return self._stream.sha256()
 
-    @property
-    def scan_starts(self) -> list[float]:
-        """Times at which the recorder switched a scan on so far, unix seconds; the last ones of very many."""
-        return self.scans.starts
-
     def __iter__(self) -> Iterator[Advertisement]:
         counts, offset = self.counts, self._offset
         try:

@@ -4,8 +4,9 @@
 The load is that of a crowded room: 20 neighbours whose rolling IDs change every 10 to 20 minutes, 20 reports a second
 in all; with `--quiet` nobody is near. The badge is the daemon's, ticked once a second of a clock moved by hand, with a
 status file a tick, which is twice as often as in earnest. Written is `write_bytes` of /proc/self/io: what it made the
-kernel send to the disk, checkpoints included. DIR must be on a disk, since a tmpfs writes nothing; the status goes to
-/dev/shm, as it goes to /run on a badge.
+kernel send to the disk, checkpoints included. What the disk took has the journal of its file system in it, and whatever
+others write: it says something of a disk of its own. DIR must be on a disk, since a tmpfs writes nothing; the status
+goes to /dev/shm, as it goes to /run on a badge.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from bzd.store.identity import Identity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench.written import Writeback, written
+from tests.bench.written import Writeback, taken, written
 from tests.daemon.stand_ins import BenchRadio, HandClock
 
 _NEIGHBOURS = 20
@@ -108,18 +109,25 @@ def main() -> None:
     ):
         state = Path(disk) / "state"
         create(state, recipients=[Identity.generate().public], label="bench", now=_START)
+        disk_before = taken(state)
         before, begun, peak = written()[0], time.process_time(), _peak_mib()
         asyncio.run(live(state, Path(memory), iter(()) if arguments.quiet else room(hours), hours))
         spent, sent = time.process_time() - begun, written()[0] - before
-        size = report.store_bytes(state)
+        disk_after, size = taken(state), report.store_bytes(state)
     begun = time.process_time()
     pipeline = Pipeline(Config())
     contacts = sum(1 for _ in pipeline.feed([] if arguments.quiet else room(hours))) + len(pipeline.finish())
     bare = time.process_time() - begun
     print(f"{hours:g} h, {pipeline.counts.reports} reports, {contacts} contacts, store of {size / 1e6:.2f} MB")
-    print(f"written      {sent / 1e6:8.2f} MB, {sent / 1e6 / hours * 24:8.1f} MB a day")
+    print(_a_day("written", sent, hours))
+    if disk_before is not None and disk_after is not None:
+        print(_a_day("disk took", disk_after - disk_before, hours))
     print(f"CPU          {spent:8.2f} s, {spent / hours / 36:8.3f} % of a core; making and feeding alone {bare:.2f} s")
     print(f"memory       {_peak_mib():8.1f} MiB at most, {peak:.1f} MiB before it began")
+
+
+def _a_day(what: str, of: int, hours: float) -> str:
+    return f"{what:<12} {of / 1e6:8.2f} MB, {of / 1e6 / hours * 24:8.1f} MB a day"
 
 
 def _peak_mib() -> float:

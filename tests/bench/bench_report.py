@@ -5,7 +5,8 @@
 dbus-daemon with the fake BlueZ of `tests/radio`: a hundred badges, four reports a second of each. Once that scanner is
 sent RSSI alone, as bluetoothd does unless asked for more, once RSSI and payload, as bzd asks. Prints processor time of
 the process (scheduler/sched-stats of the kernel's documentation) in us for each report: the least of the rounds, since
-whatever else a machine does only adds, then all of them.
+whatever else a machine does only adds, then all of them. A round in which the process did not hear what was sent is an
+error.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _PAUSE_S = 0.0025
 _BURST = 8
 """What is caught up with after the machine stood still; much more would not fit into the socket at once."""
 _SETTLE_S = 3.0
+_HEARD = 0.95
+"""Part of the reports that must have been heard: whoever hears nothing is cheap."""
 _WAYS = ("bleak, RSSI alone", "bleak, with payloads", "bzd run")
 _CHILD = "listen"
 
@@ -64,17 +67,29 @@ def main() -> None:
 
 async def _listen() -> None:
     """The bare scanner; the fake BlueZ sends the same whatever it is asked for."""
-    async with Listening("full", "hci0"):
-        await asyncio.Event().wait()
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    async with Listening("full", "hci0") as listening:
+        await ended.wait()
+        print(listening.callbacks)
 
 
 async def _measure(folder: Path, way: str, seconds: float) -> float:
-    """Processor time of one process, in us for each report."""
+    """Processor time of one process, in us for each report.
+
+    Raises:
+        SystemExit: if it did not hear them.
+    """
     async with a_daemon(folder) if way == "bzd run" else _bare() as (running, bluez):
-        await _crowd(bluez, way, _SETTLE_S)
+        known = await _crowd(bluez, way, _SETTLE_S)
         before = _spent_us(running.process.pid)
         sent = await _crowd(bluez, way, seconds)
-        return (_spent_us(running.process.pid) - before) / sent
+        spent_us = _spent_us(running.process.pid) - before
+        await asyncio.sleep(_SETTLE_S)
+        heard = await running.heard() if isinstance(running, _Bare) else running.status()["radio"]["reports"]
+    if not _HEARD * (known + sent) <= heard <= known + sent:
+        raise SystemExit(f"{way}: {heard} of {known + sent} reports were heard")
+    return spent_us / sent
 
 
 class _Bare:
@@ -83,18 +98,27 @@ class _Bare:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
+    async def heard(self) -> int:
+        """End it; how many reports it has heard."""
+        self.process.terminate()
+        out, _ = await self.process.communicate()
+        return int(out)
+
 
 @asynccontextmanager
 async def _bare() -> AsyncIterator[tuple[_Bare, FakeBluez]]:
     bluez = FakeBluez()
     await bluez.start()
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.bench_report", _CHILD)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.bench_report", _CHILD, stdout=asyncio.subprocess.PIPE
+    )
     try:
         await until(lambda: bluez.discovering, 20.0)
         yield _Bare(process), bluez
     finally:
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
         await bluez.stop()
 
 

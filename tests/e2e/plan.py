@@ -32,6 +32,8 @@ AFTER_CUT = "--after-cut"
 """The option by which the guest is told to go on after it."""
 DONE, TROUBLE = "DONE", "TROUBLE"
 """First words of the lines by which a guest says that a scenario came to its end, and that the machine was at fault."""
+CHECKS_FAILED = 3
+"""Exit status of a scenario's process that said itself which checks failed; Python's own for an error is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:
 
     Args:
         only: names (`smoke`) or titles (`smoke/legacy`); if there are any, these alone, be they quick or not.
-        everything: with both kinds of controller and not only legacy ones, and not only the quick ones.
+        everything: with both kinds of controller and not only legacy ones, and not only the quick ones; what is named
+            and has no legacy ones runs with those that it has.
 
     Raises:
         ValueError: if a name fits none.
@@ -82,9 +85,11 @@ def select(only: Collection[str], *, everything: bool) -> Sequence[Scenario]:
     for name in only:
         if not any(name in (scenario.name, scenario.title) for scenario in known):
             raise ValueError(f"no scenario {name} (there are {', '.join(sorted({each.name for each in known}))})")
-    kinds = [each for each in known if everything or each.kind == "legacy"]
     if only:
-        return [each for each in kinds if each.name in only] + [each for each in known if each.title in only]
+        first = {each.name: each.title for each in reversed(known)}
+        named = [each for each in known if each.name in only and (everything or each.title == first[each.name])]
+        return named + [each for each in known if each.title in only and each not in named]
+    kinds = [each for each in known if everything or each.kind == "legacy"]
     return [each for each in kinds if (everything or each.quick) and not each.by_name]
 
 

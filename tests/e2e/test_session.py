@@ -13,11 +13,11 @@ import pytest
 
 from tests.e2e.host import machine, shell
 from tests.e2e.host.image import Image
-from tests.e2e.host.machine import Guest, GuestError
+from tests.e2e.host.machine import Disk, Guest, GuestError
 from tests.e2e.host.session import Session
 from tests.e2e.host.suites import Suite
 from tests.e2e.host.verdict import Verdict
-from tests.e2e.plan import Scenario
+from tests.e2e.plan import CUT, Scenario
 
 SUITE = Suite("trixie", "3.13")
 SOUND = ("PASS a/legacy: x", "DONE a/legacy: 1 s")
@@ -32,8 +32,9 @@ class Bench:
         self.image = Image(SUITE, tmp_path)
         self.boots: Iterator[tuple[str, ...] | GuestError] = iter(boots)
         self.commands: list[str] = []
+        self.disks: tuple[Disk, ...] = ()
 
-    def run(self, command: str, _: Path, __: float, line: Callable[[str], None], ___: str | None = None) -> int:
+    def run(self, command: str, _: Path, __: float, line: Callable[[str], None], cut: str | None = None) -> int | None:
         """One boot."""
         self.commands.append(command)
         printed = next(self.boots)
@@ -41,7 +42,7 @@ class Bench:
             raise printed
         for text in printed:
             line(text)
-        return 0
+        return None if cut in printed else 0
 
 
 @pytest.fixture
@@ -49,10 +50,11 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
     """What becomes of the scenario `a` with such boots on an idle host."""
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
-    def run(*boots: tuple[str, ...] | GuestError) -> tuple[Verdict, Bench]:
+    def run(*boots: tuple[str, ...] | GuestError, cut: bool = False) -> tuple[Verdict, Bench]:
         verdict, bench = Verdict(), Bench(tmp_path, *boots)
         guest: Any = bench
-        Session(guest, tmp_path, verdict).scenarios([Scenario("a", "legacy", "It holds.", quick=True, limit_s=9)])
+        scenario = Scenario("a", "legacy", "It holds.", quick=True, limit_s=9, cut=cut)
+        Session(guest, tmp_path, verdict).scenarios([scenario])
         return verdict, bench
 
     return run
@@ -89,6 +91,21 @@ def test_a_busy_host_is_no_verdict(
     monkeypatch.setattr(os, "getloadavg", lambda: (64.0 * (os.cpu_count() or 1), 0.0, 0.0))
     verdict, _ = outcome(FAILED, SOUND)
     assert "processes per processor" in verdict.repeated[0]
+
+
+def test_a_power_cut_takes_place(
+    outcome: Callable[..., tuple[Verdict, Bench]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there after a cut proves nothing if the guest had ended in peace; a scenario that saw none has failed."""
+    monkeypatch.setattr("tests.e2e.host.session.run", lambda *_: "")
+    monkeypatch.setattr("tests.e2e.host.session.replace", lambda bench, **_: bench)
+    verdict, bench = outcome((CUT,), SOUND, cut=True)
+    assert (verdict.status, ["--after-cut" in command for command in bench.commands]) == (0, [False, True])
+    verdict, bench = outcome(SOUND, SOUND, cut=True)
+    assert (verdict.failures, len(bench.commands)) == (
+        ["trixie: FAIL a/legacy: it ended, and its power had not failed"],
+        1,
+    )
 
 
 QEMU = """#!/bin/bash
@@ -132,7 +149,7 @@ def test_a_guest_gives_its_lines_and_status(guest: Callable[[str], Guest], tmp_p
     assert guest(script).run("true", tmp_path, 9.0, lines.append) == 3
     assert lines == ["booted", "hello"]
     started = time.monotonic()
-    assert guest("echo booted >&9; echo CUT >&9; exec sleep 60").run("", tmp_path, 50.0, lines.append, "CUT") == 0
+    assert guest("echo booted >&9; echo CUT >&9; exec sleep 60").run("", tmp_path, 50.0, lines.append, "CUT") is None
     assert time.monotonic() - started < 10
 
 

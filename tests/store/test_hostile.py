@@ -118,7 +118,8 @@ def test_what_root_makes_for_a_service_is_the_services(tmp_path: Path, identity:
     os.chown(state, 12_345, 12_346)
     create(state, recipients=[identity.public], label="x", now=0.0)
     with open_appender(state) as appender:
-        appender.remember_trace(bytes(32))
+        appender.begin_replay()
+        appender.finish_replay([bytes(32)])
     found = [state, *state.rglob("*")]
     assert {path.name for path in found} > {"state", "store.lock", "store.sqlite", "recipients", "key-recipients"}
     assert {(path.stat().st_uid, path.stat().st_gid) for path in found} == {(12_345, 12_346)}

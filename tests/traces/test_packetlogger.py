@@ -19,7 +19,7 @@ def test_both_endians(build: Any, reads: Any, order: str, name: str) -> None:
         (build.time + 2, build.data, -60)
     ]
     assert read.format == f"PacketLogger ({name}-endian)"
-    assert read.trace.scan_starts == [build.time + 1]
+    assert read.trace.scans.starts == [build.time + 1]
 
 
 @pytest.mark.parametrize("kind", [0, 2, 3, 8, 9, 0xFB, 0xFE])

@@ -22,7 +22,6 @@ from bzd.traces.source import ByteStream
 from bzd.traces.trace import Trace
 from bzd.traces.writer import BtsnoopWriter, JsonlWriter, TraceWriter
 
-LATEST_US = 253_402_300_799 * 10**6
 ADDRESSES = st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":").upper())
 OCTETS = st.integers(-128, 127)
 

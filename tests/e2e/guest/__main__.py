@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from tests.e2e.guest.bed import HOMES
 from tests.e2e.guest.trouble import Trouble, journal
-from tests.e2e.plan import AFTER_CUT, DONE, TROUBLE, Scenario, scenarios
+from tests.e2e.plan import AFTER_CUT, CHECKS_FAILED, DONE, TROUBLE, Scenario, scenarios
 
 _LINES = 60
 _DEATH_S = 10.0
@@ -39,29 +39,32 @@ def _failed(scenario: Scenario, part: str) -> bool:
     HOMES.mkdir(parents=True)
     started = time.monotonic()
     with Trouble() as trouble:
-        status = _run(scenario, part)
-    if status:
+        failed = _run(scenario, part)
+    if failed:
         if found := trouble.found():
             print(f"{TROUBLE} {scenario.title}: {found}", flush=True)
         _show(trouble)
     print(f"{DONE} {scenario.title}: {time.monotonic() - started:.0f} s", flush=True)
-    return bool(status)
+    return failed
 
 
-def _run(scenario: Scenario, part: str) -> int:
-    """Run it in a session of its own; what is left of that is killed at the end."""
+def _run(scenario: Scenario, part: str) -> bool:
+    """Run it in a session of its own; what is left of that is killed at the end. Whether it failed."""
     command = [sys.executable, "-u", "-m", "tests.e2e.guest.one", scenario.title, part]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         status = process.wait(scenario.limit_s)
+        # One that dies tells of no check that failed, and those before its death may all have passed.
+        untold = "" if status in {0, CHECKS_FAILED} else f"its process ended with exit status {status}"
     except subprocess.TimeoutExpired:
-        print(f"FAIL {scenario.title}: not finished after {scenario.limit_s:g} s", flush=True)
-        status = 1
+        status, untold = None, f"not finished after {scenario.limit_s:g} s"
+    if untold:
+        print(f"FAIL {scenario.title}: {untold}", flush=True)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_DEATH_S)
-    return status
+    return status != 0
 
 
 def _show(trouble: Trouble) -> None:

@@ -149,6 +149,13 @@ class Daemon:
         """The lines of its log."""
         return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
 
+    def problems(self) -> Sequence[str]:
+        """What its store complains of when all of it is read."""
+        with open_reader(self.state, [self._identity()]) as reader:
+            for _ in reader.contacts():
+                pass
+            return list(reader.problems)
+
     def contacts(self) -> Sequence[Contact]:
         """What is in its store, in order of start.
 

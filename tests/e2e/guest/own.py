@@ -79,7 +79,7 @@ class OwnRadio:
         self.heard: list[Advertisement] = []
         self.keys: list[DailyKey] = []
         clock = SystemClock()
-        broadcast = Broadcast(protocol, _TX_POWER_DBM, clock=clock, boottime=_boottime, keep=self.keys.append)
+        broadcast = Broadcast(protocol, _TX_POWER_DBM, clock=clock, boottime=clock.boottime, keep=self.keys.append)
         standard = Config()
         config = replace(
             standard,
@@ -137,10 +137,6 @@ class OwnRadio:
                 self._task.result()
             await asyncio.sleep(0.02)
         return time.monotonic() - started
-
-
-def _boottime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _ignore(_: Signal) -> None:

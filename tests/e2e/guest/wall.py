@@ -43,14 +43,19 @@ class _Timex(ctypes.Structure):
     )
 
 
+def boottime() -> float:
+    """Seconds since the guest was booted, which nobody sets."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 @contextmanager
 def put_right() -> Iterator[None]:
     """Put the clock back afterwards, as if nobody had touched it: other scenarios follow in this guest."""
-    began, boot = time.time(), _boottime()
+    began, boot = time.time(), boottime()
     try:
         yield
     finally:
-        time.clock_settime(time.CLOCK_REALTIME, began + _boottime() - boot)
+        time.clock_settime(time.CLOCK_REALTIME, began + boottime() - boot)
 
 
 def serve(wall: float) -> None:
@@ -88,7 +93,3 @@ def pass_by(seconds: float) -> None:
 async def set_by_hand(wall: float) -> None:
     """Set the clock with date(1), UTC unix seconds."""
     await bluez.run("date", "--set", f"@{wall:.3f}")
-
-
-def _boottime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -57,19 +57,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
     verdict = Verdict()
+    suites = [suite for suite in SUITES if options.suite in (None, suite.name)]
     # Whoever ends this run ends its guest with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     needs.extend_path()
     if obstacle := needs.obstacle():
         print(f"skipped: {obstacle}")
-        verdict.skipped = len(scenarios)
+        verdict.skipped = len(scenarios) * len(suites)
         print(verdict.summary())
         return 0
     try:
         with cache.reserved():
-            for suite in SUITES:
-                if options.suite in (None, suite.name):
-                    _try_suite(suite, options, scenarios, verdict)
+            for suite in suites:
+                _try_suite(suite, options, scenarios, verdict)
     except BuildError as error:
         print(f"run: error: {error}", file=sys.stderr)
         return 2

@@ -102,7 +102,7 @@ class Guest:
 
     def run(
         self, command: str, output: Path, limit_s: float, line: Callable[[str], None], cut: str | None = None
-    ) -> int:
+    ) -> int | None:
         """Boot, run a command as root in the checkout, and power off.
 
         Args:
@@ -113,7 +113,7 @@ class Guest:
             cut: when the command prints this line, the guest is killed at once, as if its power had failed.
 
         Returns:
-            The command's exit status, 0 if the power was cut.
+            The command's exit status, None if the power was cut.
 
         Raises:
             GuestError: if the command did not end, by time or by death of the guest.
@@ -144,7 +144,7 @@ class Guest:
                 watchdog.rest()
                 qemu.kill()
         if is_cut:
-            return 0
+            return None
         try:
             return int((output / "status").read_text())
         except (OSError, ValueError):

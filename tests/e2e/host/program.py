@@ -31,7 +31,7 @@ def build(image: Image) -> Path:
     """Make the disk that the guest mounts at /opt, with bzd and the scenarios of this checkout, or take the last one.
 
     Returns:
-        The disk: `bzd/` is the virtual environment, `e2e/checkout/tests` are the tests.
+        The disk: `bzd/` is the virtual environment, `e2e/checkout/tests/e2e` is what runs in the guest.
 
     Raises:
         UnavailableError: if pip's index does not answer.
@@ -79,14 +79,7 @@ def _fill(folder: Path, image: Image, wheelhouse: Path) -> None:
     run("chroot", image.root, "python3", "-m", "venv", "/opt/bzd")
     offline = ("--no-index", "--find-links", "/opt/wheels", "--quiet", "--disable-pip-version-check")
     run("chroot", image.root, "/opt/bzd/bin/pip", "install", *offline, f"/opt/wheels/{wheel.name}")
-    _copy_tests(opt / "e2e/checkout/tests")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(cache.ROOT / "tests/e2e", opt / "e2e/checkout/tests/e2e", ignore=ignored)
     run("chroot", image.root, "/opt/bzd/bin/python", "-m", "compileall", "-q", "/opt/e2e/checkout")
     make_disk(folder / "opt.ext4", opt, spare_mib=_SPARE_MIB)
-
-
-def _copy_tests(target: Path) -> None:
-    """Copy what runs in the guest: the scenarios, the virtual radio, and the project's own traces."""
-    for name in ("e2e", "traces"):
-        source = cache.ROOT / "tests" / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -77,15 +77,18 @@ class Session:
         state.unlink(missing_ok=True)
         run("mke2fs", "-qF", "-t", "ext4", state, _STATE_SIZE)
         lasting = replace(self._guest, disks=(*self._guest.disks, Disk(state, kept=True)))
-        self._scenario_guest(lasting, scenario.title, scenario.limit_s, cut=CUT, before=f"{_MOUNT_STATE}\n")
+        ended = self._scenario_guest(lasting, scenario.title, scenario.limit_s, cut=CUT, before=f"{_MOUNT_STATE}\n")
+        if ended is not None:
+            self._verdict.fail(self._suite, f"{scenario.title}: it ended, and its power had not failed")
+            return
         self._scenario_guest(lasting, f"{AFTER_CUT} {scenario.title}", scenario.limit_s, before=f"{_MOUNT_STATE}\n")
 
     def _scenario_guest(
         self, guest: Guest, words: str, limit_s: float, *, cut: str | None = None, before: str = ""
-    ) -> None:
-        self._boot(guest, f"{before}exec python -u -m tests.e2e.guest {words}\n", limit_s, cut)
+    ) -> int | None:
+        return self._boot(guest, f"{before}exec python -u -m tests.e2e.guest {words}\n", limit_s, cut)
 
-    def _boot(self, guest: Guest, script: str, limit_s: float, cut: str | None = None) -> int:
+    def _boot(self, guest: Guest, script: str, limit_s: float, cut: str | None = None) -> int | None:
         return guest.run(script, self._output, limit_s + _MARGIN_S, self._line, cut)
 
     def _line(self, text: str) -> None:

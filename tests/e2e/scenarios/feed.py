@@ -111,11 +111,22 @@ async def _secure(bed: Bed) -> None:
 
 async def _confined(bed: Bed) -> None:
     """What whoever takes the fetcher over finds: no store, no identity, no bus."""
+    trial = _FETCHED / "trial"
+    await _override("ExecStart=", f"ExecStart=/bin/sh -c 'cat {_CONFIG} > {trial}'")
+    outcome = await call("systemctl", "start", _FETCHER)
+    wrote = outcome.status == 0 and trial.read_text() == _CONFIG.read_text()
+    bed.check("a shell in its place reads the configuration and writes beside what was fetched", wrote, outcome.err)
+    trial.unlink(missing_ok=True)
     hidden = ("/var/lib/bzd", "/etc/machine-id", "/run/dbus", "/run/bzd", "/root", "/var/lib/bluetooth", "/etc/ssh")
+    lacking = [Path(path) for path in hidden if not Path(path).exists()]
+    for folder in lacking:
+        folder.mkdir()
     for path in hidden:
         await _override("ExecStart=", f"ExecStart=/bin/sh -c 'ls {path}/ || cat {path}'")
         outcome = await call("systemctl", "start", _FETCHER)
         bed.check(f"it cannot see {path}", outcome.status != 0)
+    for folder in lacking:
+        folder.rmdir()
     await _override(
         "ExecStart=", "ExecStart=/bin/sh -c 'echo x > /etc/bzd/x || echo x > /var/lib/x || echo x > /opt/bzd/x'"
     )

@@ -14,26 +14,14 @@ from bzd.model import Advertisement, Contact
 from bzd.pipeline import Pipeline
 from bzd.protocols import recognise
 from bzd.traces import open_trace
-from tests.e2e.guest import walk
-from tests.e2e.guest.bed import SHARED, Bed
+from tests.e2e.guest import played, walk
+from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.own import OwnScanner
 
 QUICK = False
 LIMIT_S = 240.0
 
 _WALK = Path("/run/walk.jsonl")
-_WALK_S = 30
-_CAPTURE = SHARED / "data/captures/dp3t-exp25/06.btsnoop"
-"""An hour of a phone that listens 4 s in 5 minutes to other phones, real exposure notifications; not ours to copy."""
-_CAPTURE_GAP_S = 0.5
-"""Its silences of five minutes are cut to this; played faster instead, it would lose samples (`vhci.player.play`)."""
-_LATE_S = 0.5
-"""By so much may a report be late on its way through an emulated machine."""
-_LOST = 0.01
-"""Part of the reports that may be lost: when the machine stood still, BlueZ finds several of a device at once, and
-keeps the last."""
-_UNHEARD = 0.03
-"""Part of the reports that may come while the kernel begins its scan anew, milliseconds in every 10.24 s."""
 
 _Content = tuple[object, ...]
 """What of a report must arrive: IDs, address, its type, RSSI."""
@@ -41,30 +29,28 @@ _Content = tuple[object, ...]
 
 async def run(bed: Bed) -> None:
     """Run it."""
-    walk.write(_WALK, _WALK_S)
+    walk.write(_WALK, played.WALK_S)
     await bed.start(1)
     await _compare(bed, "a walk", _WALK)
-    if _CAPTURE.is_file():
-        await _compare(bed, "a phone's capture", _CAPTURE, _CAPTURE_GAP_S)
+    if played.CAPTURE.is_file():
+        await _compare(bed, "a phone's capture", played.CAPTURE, played.CAPTURE_GAP_S)
     else:
-        bed.skip("a phone's capture", "no folder `shared` with captures beside the checkout")
+        bed.skip("a phone's capture", played.NO_CAPTURE)
 
 
 async def _compare(bed: Bed, name: str, trace: Path, longest_gap_s: float | None = None) -> None:
     async with OwnScanner("full", "hci0") as scanner:
         await asyncio.sleep(2.0)
-        played = await bed.radio("play", file=str(trace), longest_gap=longest_gap_s)
+        answer = await bed.radio("play", file=str(trace), longest_gap=longest_gap_s)
         await asyncio.sleep(1.0)
-    unheard = set(played["unheard"])
-    share = f"{len(unheard)} of {played['played']} were not, the machine stood still for {played['late_s']:.1f} s"
-    bed.check(f"{name}: the controller hears it", len(unheard) <= played["played"] * _UNHEARD, share)
+    unheard = played.check_heard(bed, f"{name}: the controller hears it", answer)
     reports = [each for position, each in enumerate(open_trace(str(trace))) if position not in unheard]
     expected, arrived = _recognised(reports), _recognised(scanner.heard)
     lost, invented = _content(expected) - _content(arrived), _content(arrived) - _content(expected)
     share = f"{lost.total()} of {len(expected)} were lost, {invented.total()} came that were none"
-    few = lost.total() <= len(expected) * _LOST
+    few = lost.total() < len(expected) * played.LOST
     if bed.check(f"{name}: the proximity reports arrive, and nothing else", few and not invented, share):
-        late_s = played["late_s"] if longest_gap_s is None else None
+        late_s = answer["late_s"] if longest_gap_s is None else None
         _compare_contacts(bed, name, arrived, _without(expected, lost), late_s)
 
 
@@ -78,11 +64,11 @@ def _compare_contacts(
     else:
         retimed = [each._replace(time=other.time) for each, other in zip(arrived, expected, strict=True)]
     live, replayed = sorted(_contacts(retimed), key=_order), sorted(_contacts(expected), key=_order)
-    same = [_essence(contact) for contact in live] == [_essence(contact) for contact in replayed]
+    same = bool(live) and [_essence(contact) for contact in live] == [_essence(contact) for contact in replayed]
     bed.check(f"{name}: the contacts are those of the trace", same, f"{len(live)}, from the trace {len(replayed)}")
     if same:
         apart = max(starmap(_apart, zip(live, replayed, strict=True)))
-        limit = _LATE_S + (late_s or 0.0)
+        limit = played.LATE_S + (late_s or 0.0)
         bed.check(f"{name}: and so are their times", apart <= limit, f"{apart:.3f} s apart at most")
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A week among twenty others, hurried: memory, processor time, files, threads and store of the daemon do not grow."""
+"""A week among twenty others, hurried: memory, processor time, files, threads and store of the daemon do not grow.
+
+Each day it hears them and changes its ID, so that it is a week of work.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,15 @@ _OTHERS_S = 1.2
 _FORGET_S = 2
 """bluetoothd is not hurried: the 30 s after which it forgets a device would be 8 hours of the badge, in which a crowd
 of twenty becomes 500. At least one advert must come in it."""
+_INTERVAL_S = 0.5
+"""From one advert of another to its next."""
 _DAY_S = 86400.0 / _FACTOR
+_HEARD = 0.25
+"""Part of what the others send that must be heard each day: while the ID changes nothing is listened to, and of the
+minutes for which it lasts a hurried badge has a second."""
+_IDS_MIN = 24
+"""IDs of a day at least; unhurried it takes 72 to 144."""
+_COMPLAINTS = ("WARNING", "ERROR", "CRITICAL", "Traceback")
 _COSTS = 1.2
 """By so much the last day may cost more than the first settled one."""
 _MORE = 1.05
@@ -52,16 +63,26 @@ async def run(bed: Bed) -> None:
         crowd.cancel()
     rows = [(number, *day) for number, day in enumerate(days, 1)]
     bed.table(f"A badge among {_BADGES}, {_FACTOR:g} times as fast", ("day", *HEADER), rows)
+    _check_work(bed, days)
     _judge(bed, days[_SETTLED - 1 :])
-    bed.check("it never complained", not [line for line in badge.said() if "WARNING" in line], badge.said()[-1:])
+    complaints = [line for line in badge.said() if any(word in line for word in _COMPLAINTS)]
+    bed.check("it never complained", not complaints, complaints[-3:])
 
 
 async def _others(bed: Bed) -> None:
     """Be there, under new IDs again and again."""
     while True:
         data = crowd_data()
-        await bed.radio("crowd", number=_BADGES, data=data, interval=0.5, dbm=-60, jitter_db=6)
+        await bed.radio("crowd", number=_BADGES, data=data, interval=_INTERVAL_S, dbm=-60, jitter_db=6)
         await asyncio.sleep(_OTHERS_S)
+
+
+def _check_work(bed: Bed, days: Sequence[Day]) -> None:
+    """Without work nothing grows."""
+    sent = _BADGES * _DAY_S / _INTERVAL_S
+    reports, ids = min(day.reports for day in days), min(day.ids for day in days)
+    bed.check("it hears the others each day", reports >= _HEARD * sent, f"{reports} of {sent:.0f} at least")
+    bed.check("and changes its ID", ids >= _IDS_MIN, f"{ids} IDs at least")
 
 
 def _judge(bed: Bed, days: Sequence[Day]) -> None:

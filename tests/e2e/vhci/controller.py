@@ -41,15 +41,11 @@ class Faults:
     """What is wrong with a controller, set by a test.
 
     Attributes:
-        deaf: reports nothing to its host, as if the antenna were gone.
-        hung: answers no command, as a crashed firmware does.
         leaky: takes a random address only for advertising, which makes Linux scan under the public one; BCM43455 is
             reported to be such (bluez/bluez#2337).
         failing: commands that fail: opcode to status and how often still, None for ever.
     """
 
-    deaf: bool = False
-    hung: bool = False
     leaky: bool = False
     failing: dict[int, tuple[Status, int | None]] = field(default_factory=dict)
 
@@ -122,7 +118,7 @@ class Controller:
 
     def receive(self, packet: bytes) -> None:
         """Take a packet from the host; commands are answered at once, other packets ignored."""
-        if packet[0] != wire.COMMAND_PACKET or self.faults.hung:
+        if packet[0] != wire.COMMAND_PACKET:
             return
         opcode, length = struct.unpack_from("<HB", packet, 1)
         try:
@@ -145,14 +141,12 @@ class Controller:
 
     def hear(self, frame: Frame, rssi: int) -> None:
         """A frame arrives at the antenna with `rssi` dBm."""
-        if not self.faults.deaf:
-            self.scanner.hear(frame, rssi)
+        self.scanner.hear(frame, rssi)
 
     def deliver(self, report: bytes) -> None:
         """Hand an advertising report to the host."""
-        if not self.faults.hung:
-            self.reports += 1
-            self._send(report)
+        self.reports += 1
+        self._send(report)
 
     def own_address(self, own_type: int) -> tuple[bytes, bool]:
         """The address for an Own_Address_Type (7.8.5), and whether it is random.

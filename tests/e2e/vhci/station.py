@@ -118,14 +118,8 @@ class Station:
     async def heal(self, number: int) -> dict[str, Any]:
         """Undo all faults of a controller."""
         faults = self._air.controllers[number].faults
-        faults.deaf = faults.hung = faults.leaky = False
+        faults.leaky = False
         faults.failing.clear()
-        return {}
-
-    async def silence(self, number: int, *, hung: bool = False) -> dict[str, Any]:
-        """Let a controller report nothing any more, or (hung) not even answer."""
-        faults = self._air.controllers[number].faults
-        faults.deaf, faults.hung = True, hung
         return {}
 
     async def stats(self) -> dict[str, Any]:
