@@ -128,7 +128,7 @@ class Badge:
             self._look_at_job()
             await self._look_at_clocks(boot)
             self._write_if_due(boot)
-        elif boot - self._job_begun > SLOW_WRITE_S:
+        elif asyncio.get_running_loop().time() - self._job_begun > SLOW_WRITE_S:
             self.troubles.report("store", _SLOW, boot)
         if not self.paused:
             self.keeper.take(self.pipeline.tracker.advance(self._time.now()))
@@ -309,8 +309,9 @@ class Badge:
             else:
                 self.troubles.clear("store", self._time.boottime(), "storing")
 
-        self._job_begun = self._time.boottime()
-        self._job = asyncio.get_running_loop().create_task(job())
+        loop = asyncio.get_running_loop()
+        self._job_begun = loop.time()
+        self._job = loop.create_task(job())
 
     def _look_at_job(self) -> None:
         """A write that failed in a way that nobody thought of ends the badge: it would fail so for ever, unseen."""

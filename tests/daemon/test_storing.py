@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from threading import Event
 from typing import Any
 
@@ -79,13 +80,19 @@ def test_a_fault_of_its_own_in_a_flush_ends_the_badge(play: Any, monkeypatch: py
 
 
 def test_a_write_that_does_not_end_is_told(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card that answers no more stops no tick, but a badge that stores nothing does not call itself well."""
+    """A badge that stores nothing does not call itself well; one that was suspended in the middle of a write does."""
+    monkeypatch.setattr("bzd.daemon.badge.SLOW_WRITE_S", 0.5)
 
     async def scenario(bench: Any) -> None:
-        answers = Event()
-        monkeypatch.setattr(bench.keeper, "write", lambda _: answers.wait(10) and None)
-        for seconds, told in ((60, False), (50, False), (20, True)):
-            bench.clock.pass_by(seconds)
+        begun, answers = Event(), Event()
+        monkeypatch.setattr(bench.keeper, "write", lambda _: begun.set() or (answers.wait(10) and None))
+        while not begun.is_set():
+            bench.clock.pass_by(60)
+            await bench.badge.tick()
+            await asyncio.sleep(0.01)
+        for suspended_s, passed_s, told in ((3600, 0, False), (0, 0.6, True)):
+            bench.clock.pass_by(suspended_s)
+            await asyncio.sleep(passed_s)
             await bench.badge.tick()
             assert bench.badge.writing
             assert ("does not end" in bench.badge.troubles.present.get("store", "")) is told
