@@ -127,6 +127,27 @@ def test_a_reader_notices_that_the_appender_ends(
     assert len(calls) > _AFTER_THE_CONTACTS
 
 
+def test_a_reader_notices_that_the_appender_began_anew(
+    live: Live, read_all: ReadAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a badge that is started again at once, with a new file that nothing has gone into the store from."""
+    grown = live.grow()
+    original = recent.read
+    calls: list[int] = []
+
+    def read(store: Path, store_id: bytes) -> recent.Half:
+        calls.append(1)
+        if len(calls) == _AFTER_THE_CONTACTS:
+            live.close()
+            again.enter_context(open_appender(live.state, live=True))
+        return original(store, store_id)
+
+    with ExitStack() as again:
+        monkeypatch.setattr("bzd.store.merging.read_recent", read)
+        assert read_all(live.state) == grown
+    assert len(calls) > _AFTER_THE_CONTACTS
+
+
 def test_more_than_fits_goes_into_the_store(state: Path, make_contact: MakeContact, read_all: ReadAll) -> None:
     """Hundreds of contacts in progress are kept as they would be without the file."""
     live = Live(state, make_contact, 400)
@@ -203,24 +224,36 @@ def test_a_thief_reads_nothing_in_it(live: Live) -> None:
         assert contact.metadata not in data
 
 
+def test_its_numbers_do_not_tell_for_how_long_somebody_was_near(state: Path, identity: Identity) -> None:
+    """Counted from a number that nobody knows, flushes and merges say nothing of the months before."""
+    begun = []
+    for _ in range(2):
+        with open_appender(state, live=True):
+            half = recent.read(state / "store.sqlite", _store_id(state, identity))
+        begun += [half.sequence, half.merges]
+    assert len({*begun}) == 4
+    assert min(begun) > 1
+
+
 def test_the_format_as_documented(live: Live, identity: Identity) -> None:
     """A reader of its own, from the page in `pydoc bzd.store` alone, finds the rows; unused space is zero."""
     live.grow()
     live.grow()
     data, store_id = (live.state / FILE).read_bytes(), _store_id(live.state, identity)
     assert len(data) == 262_144
-    sequences = []
+    counts = []
     for half in (data[:131_072], data[131_072:]):
         magic, owner, sequence, merges, segments, rows, gone = struct.unpack_from(">16s16sQQIII", half)
-        assert (magic, owner, merges, segments, rows, gone) == (b"bzd recent rows\x01", store_id, 1, 1, 3, 0)
+        assert (magic, owner, segments, rows, gone) == (b"bzd recent rows\x01", store_id, 1, 3, 0)
         end = 60 + 20 * segments + 444 * rows + 8 * gone
         assert hashlib.sha256(half[:end]).digest() == half[end : end + 32]
         assert not half[end + 32 :].strip(b"\0")
         segment, _ = struct.unpack_from(">I16s", half, 60)
         numbers = [struct.unpack_from(">Q", half, 80 + 444 * row)[0] for row in range(rows)]
         assert [number >> 32 for number in numbers] == [segment] * 3
-        sequences.append(sequence)
-    assert abs(sequences[0] - sequences[1]) == 1
+        counts.append((sequence, merges))
+    assert abs(counts[0][0] - counts[1][0]) == 1
+    assert counts[0][1] == counts[1][1]
 
 
 def _longer(contact: Contact) -> Contact:
