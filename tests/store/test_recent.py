@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+import sqlite3
 import struct
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date
 from pathlib import Path
 
@@ -172,6 +173,23 @@ def test_a_purge_beside_the_appender_takes_recent_rows_along(
     assert read_all(live.state) == []
     grown = live.grow()
     assert read_all(live.state) == grown
+
+
+def test_of_a_purged_key_no_more_is_left_than_its_mark(live: Live, identity: Identity) -> None:
+    """Both halves still hold rows that were sealed with it, and no file holds what could open them."""
+    live.grow()
+    live.grow()
+    rows = [
+        row[2] for row in recent.read(live.state / "store.sqlite", _store_id(live.state, identity)).rows.values() if row
+    ]
+    with closing(sqlite3.connect(live.state / "store.sqlite")) as connection:
+        keys = [row[0] for row in connection.execute("SELECT sealed FROM sealed_key WHERE id >> 8 = 3")]
+    purge(live.state, days=[date(2020, 11, 21)], now=NOW)
+    left = b"".join(path.read_bytes() for path in live.state.iterdir() if path.is_file())
+    assert (len(rows), all(row in left for row in rows), len(keys)) == (3, True, 1)
+    assert keys[0][:16] in left
+    runs = {keys[0][at : at + 17] for at in range(len(keys[0]) - 16)}
+    assert not any(run in left for run in runs)
 
 
 def test_export_and_salvage_have_what_is_recent(live: Live, read_all: ReadAll, tmp_path: Path) -> None:
