@@ -87,7 +87,7 @@ def read(store: Path, store_id: bytes) -> Half:
 
     Raises:
         OSError: if the file is there and cannot be read.
-        ValueError: if nothing in it makes sense although something is there.
+        ValueError: if nothing in it makes sense although something is there, or the card has lost it.
     """
     for _ in range(_TRIES):
         try:
@@ -113,6 +113,10 @@ def _content(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no file")
         return os.pread(descriptor, 2 * HALF_BYTES, 0)
+    except OSError as error:
+        if error.errno == errno.EIO:  # the card has lost it, and no other user or time will find it
+            raise ValueError(error.strerror) from error
+        raise
     finally:
         os.close(descriptor)
 
@@ -205,7 +209,7 @@ def open_recent(store: Path, store_id: bytes, *, anew: bool = False) -> Recent:
         anew: whether to give up what is there and to begin anew.
 
     Raises:
-        ValueError: if nothing in it makes sense although something is there.
+        ValueError: if nothing in it makes sense although something is there, or the card has lost it.
         OutputError: if the file cannot be made, opened or read; DiskFullError where there is no room for it.
     """
     path = beside(store)
