@@ -141,7 +141,8 @@ class Advertiser:
         Raises:
             BusError: if BlueZ cannot be told; the advertisement then counts as registered still.
         """
-        if (wait := self._refreshing_until - asyncio.get_running_loop().time()) > 0 and self.registered:
+        loop = asyncio.get_running_loop()
+        while (wait := self._refreshing_until - loop.time()) > 0 and self.registered:  # noqa: ASYNC110  until a time
             await asyncio.sleep(wait)
         if (path := self._path) is None:
             return

@@ -153,9 +153,9 @@ store, about ten minutes. 262,144 bytes in two halves of 131,072. A half is
 and zeros. Each flush writes all that is recent into the older half, with the next sequence; of the halves whose SHA-256
 is right the higher sequence counts. Its rows stand before those of table `record` with the same id, and deleted rows
 count as not there; those of a segment whose sealed key begins otherwise, or which has none, are passed over: it was
-purged. A new file begins with one half that is empty, `sequence` and `merges` 1, and without a file `merges` counts as
-0. What goes into the store empties the half and adds one to `merges`: a reader that finds another number of merges
-after it has read the table than before begins anew.
+purged. A new file begins with one half that is empty, `sequence` and `merges` between 1 and 2**32 at random; without a
+file `merges` counts as 0. What goes into the store empties the half and adds one to `merges`: a reader that finds
+another number of merges after it has read the table than before begins anew.
 
 Key files
 ---------

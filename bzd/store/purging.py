@@ -28,6 +28,7 @@ class PurgeResult:
     Attributes:
         segments: number of segments.
         records: number of rows in them, those that end segments included; nobody can tell more without an identity.
+            Those of the last minutes that were recent, and not in the store yet, are gone as well and not counted.
         days: the UTC days that are gone, in order.
         undated: number of segments without a day among them.
     """

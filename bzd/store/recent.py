@@ -40,6 +40,7 @@ _HEAD = struct.Struct(">16s16sQQIII")
 _SEGMENT = struct.Struct(f">I{MARK_BYTES}s")
 _ROW = struct.Struct(f">Q{NONCE_BYTES}s{BLOB_BYTES}s")
 _GONE = struct.Struct(">Q")
+_FIRST = struct.Struct(">II")
 _SUM_BYTES = 32
 _PAGE_BYTES = 4096
 _NUMBER_MAX = 2**63 - 1 - 2**32
@@ -53,8 +54,8 @@ class Half(NamedTuple):
     """What a half holds.
 
     Attributes:
-        sequence: number of the flush that wrote it; of the two halves the higher counts.
-        merges: how often what was recent went into the store before.
+        sequence: number of the flush that wrote it, from some number on; of the two halves the higher counts.
+        merges: how often what was recent went into the store before, from some number on.
         marks: `segments.key_mark` of each segment that rows belong to.
         rows: rows by ID; None for a row that is not to be in the store any more.
     """
@@ -86,7 +87,7 @@ def read(store: Path, store_id: bytes) -> Half:
 
     Raises:
         OSError: if the file is there and cannot be read.
-        ValueError: if nothing in it makes sense although something is there.
+        ValueError: if nothing in it makes sense although something is there, or the card has lost it.
     """
     for _ in range(_TRIES):
         try:
@@ -112,6 +113,10 @@ def _content(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no file")
         return os.pread(descriptor, 2 * HALF_BYTES, 0)
+    except OSError as error:
+        if error.errno == errno.EIO:  # the card has lost it, and no other user or time will find it
+            raise ValueError(error.strerror) from error
+        raise
     finally:
         os.close(descriptor)
 
@@ -204,7 +209,7 @@ def open_recent(store: Path, store_id: bytes, *, anew: bool = False) -> Recent:
         anew: whether to give up what is there and to begin anew.
 
     Raises:
-        ValueError: if nothing in it makes sense although something is there.
+        ValueError: if nothing in it makes sense although something is there, or the card has lost it.
         OutputError: if the file cannot be made, opened or read; DiskFullError where there is no room for it.
     """
     path = beside(store)
@@ -215,7 +220,9 @@ def open_recent(store: Path, store_id: bytes, *, anew: bool = False) -> Recent:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise output_error(path, error) from error
-    kept = Recent(path, descriptor, store_id, left.sequence, left.merges, dict(left.marks), dict(left.rows))
+    # At random, so that they tell a thief nothing of how often somebody was near, and a reader that one began anew.
+    sequence, merges = _FIRST.unpack(os.urandom(_FIRST.size)) if left is NOTHING else (left.sequence, left.merges)
+    kept = Recent(path, descriptor, store_id, sequence, merges, dict(left.marks), dict(left.rows))
     try:
         if os.fstat(descriptor).st_size != 2 * HALF_BYTES:
             _make_room(descriptor, path)

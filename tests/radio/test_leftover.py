@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bzd.radio.advertiser import REFRESH_S
+
 from .conftest import SystemBus, run, until
 from .fake_bluez import FakeBluez
 from .radio_bed import a_bed
@@ -154,6 +156,23 @@ def test_a_bluetoothd_that_would_die_of_it_is_given_time(
             bed.bluez.make("Discoverable", on=True)
             await until(bed.off_air)
             assert (bed.bluez.disturbed == 0) == waits
+
+    run(scenario)
+
+
+def test_it_is_given_time_again_if_it_begins_again(system_bus: SystemBus) -> None:
+    """Discoverable and soon not: the second refreshing is waited for like the first, in which the wait began."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        bluez = a_bluez(shows=True)
+        async with a_bed(bluez) as bed:
+            await bed.up()
+            bed.bluez.make("Discoverable", on=True)
+            await asyncio.sleep(0.8 * REFRESH_S)
+            bed.bluez.make("Discoverable", on=False)
+            await until(bed.off_air)
+            assert bed.bluez.disturbed == 0
 
     run(scenario)
 

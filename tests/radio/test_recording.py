@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from dbus_fast import Variant
 
 from bzd.protocols import ad
 from bzd.traces import open_trace
@@ -92,6 +93,42 @@ def test_what_is_heard_is_a_trace(tmp_path: Path, kind: str) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     again = asyncio.run(_end("record", "-o", path))
     assert (again[0], "exists" in again[2]) == (5, True)
+
+
+@pytest.mark.usefixtures("system_bus")
+def test_both_formats_keep_the_same(tmp_path: Path) -> None:
+    """Recorded at once, they hold what was sent, replay to the same contacts, and convert into each other and back."""
+    paths, sent = [tmp_path / f"walk.{kind}" for kind in ("jsonl", "btsnoop")], []
+
+    async def scenario() -> list[tuple[int, str, str]]:
+        async with bluez() as fake:
+            calls = [await bzd("record", "--all", "-o", path) for path in paths]
+            await until(lambda: len(fake.discovering) == len(calls), 20)
+            for number in range(20):
+                fake.report(_NEAR, -60 - number, {_UUID: bytes(range(20))})
+                company = Variant("a{qv}", {76: Variant("ay", bytes([number]) * 250)})  # takes several reports
+                fake.report(_BEACON, -70, {_OTHER: b"\x10"}, ManufacturerData=company, TxPower=Variant("n", -7))
+                sent.extend([(_NEAR, -60 - number, None), (_BEACON, -70, -7)])
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.0)
+            for call in calls:
+                call.process.send_signal(signal.SIGTERM)
+            return [await call.end() for call in calls]
+
+    for code, _, err in asyncio.run(scenario()):
+        assert code == 0, err
+    contacts = []
+    for path, other in (paths, paths[::-1]):
+        there, back = tmp_path / f"there{other.suffix}", tmp_path / f"back{path.suffix}"
+        for words in ((path, there), (there, back)):
+            assert asyncio.run(_end("trace", "convert", *words))[0] == 0
+        heard = list(open_trace(str(path)))
+        assert [(each.address, each.rssi, each.tx_power) for each in heard] == sent
+        assert (heard, path.read_bytes()) == (list(open_trace(str(there))), back.read_bytes())
+        code, out, err = asyncio.run(_end("replay", "--jsonl", path))
+        assert code == 0, err
+        contacts.append(json.loads(out) | {"start": "", "end": "", "duration_s": 0, "near_s": 0, "scans": []})
+    assert contacts[0] == contacts[1]
 
 
 async def _end(*words: object) -> tuple[int, str, str]:

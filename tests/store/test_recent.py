@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+import sqlite3
 import struct
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date
 from pathlib import Path
 
@@ -127,6 +128,27 @@ def test_a_reader_notices_that_the_appender_ends(
     assert len(calls) > _AFTER_THE_CONTACTS
 
 
+def test_a_reader_notices_that_the_appender_began_anew(
+    live: Live, read_all: ReadAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a badge that is started again at once, with a new file that nothing has gone into the store from."""
+    grown = live.grow()
+    original = recent.read
+    calls: list[int] = []
+
+    def read(store: Path, store_id: bytes) -> recent.Half:
+        calls.append(1)
+        if len(calls) == _AFTER_THE_CONTACTS:
+            live.close()
+            again.enter_context(open_appender(live.state, live=True))
+        return original(store, store_id)
+
+    with ExitStack() as again:
+        monkeypatch.setattr("bzd.store.merging.read_recent", read)
+        assert read_all(live.state) == grown
+    assert len(calls) > _AFTER_THE_CONTACTS
+
+
 def test_more_than_fits_goes_into_the_store(state: Path, make_contact: MakeContact, read_all: ReadAll) -> None:
     """Hundreds of contacts in progress are kept as they would be without the file."""
     live = Live(state, make_contact, 400)
@@ -151,6 +173,23 @@ def test_a_purge_beside_the_appender_takes_recent_rows_along(
     assert read_all(live.state) == []
     grown = live.grow()
     assert read_all(live.state) == grown
+
+
+def test_of_a_purged_key_no_more_is_left_than_its_mark(live: Live, identity: Identity) -> None:
+    """Both halves still hold rows that were sealed with it, and no file holds what could open them."""
+    live.grow()
+    live.grow()
+    rows = [
+        row[2] for row in recent.read(live.state / "store.sqlite", _store_id(live.state, identity)).rows.values() if row
+    ]
+    with closing(sqlite3.connect(live.state / "store.sqlite")) as connection:
+        keys = [row[0] for row in connection.execute("SELECT sealed FROM sealed_key WHERE id >> 8 = 3")]
+    purge(live.state, days=[date(2020, 11, 21)], now=NOW)
+    left = b"".join(path.read_bytes() for path in live.state.iterdir() if path.is_file())
+    assert (len(rows), all(row in left for row in rows), len(keys)) == (3, True, 1)
+    assert keys[0][:16] in left
+    runs = {keys[0][at : at + 17] for at in range(len(keys[0]) - 16)}
+    assert not any(run in left for run in runs)
 
 
 def test_export_and_salvage_have_what_is_recent(live: Live, read_all: ReadAll, tmp_path: Path) -> None:
@@ -203,24 +242,36 @@ def test_a_thief_reads_nothing_in_it(live: Live) -> None:
         assert contact.metadata not in data
 
 
+def test_its_numbers_do_not_tell_for_how_long_somebody_was_near(state: Path, identity: Identity) -> None:
+    """Counted from a number that nobody knows, flushes and merges say nothing of the months before."""
+    begun = []
+    for _ in range(2):
+        with open_appender(state, live=True):
+            half = recent.read(state / "store.sqlite", _store_id(state, identity))
+        begun += [half.sequence, half.merges]
+    assert len({*begun}) == 4
+    assert min(begun) > 1
+
+
 def test_the_format_as_documented(live: Live, identity: Identity) -> None:
     """A reader of its own, from the page in `pydoc bzd.store` alone, finds the rows; unused space is zero."""
     live.grow()
     live.grow()
     data, store_id = (live.state / FILE).read_bytes(), _store_id(live.state, identity)
     assert len(data) == 262_144
-    sequences = []
+    counts = []
     for half in (data[:131_072], data[131_072:]):
         magic, owner, sequence, merges, segments, rows, gone = struct.unpack_from(">16s16sQQIII", half)
-        assert (magic, owner, merges, segments, rows, gone) == (b"bzd recent rows\x01", store_id, 1, 1, 3, 0)
+        assert (magic, owner, segments, rows, gone) == (b"bzd recent rows\x01", store_id, 1, 3, 0)
         end = 60 + 20 * segments + 444 * rows + 8 * gone
         assert hashlib.sha256(half[:end]).digest() == half[end : end + 32]
         assert not half[end + 32 :].strip(b"\0")
         segment, _ = struct.unpack_from(">I16s", half, 60)
         numbers = [struct.unpack_from(">Q", half, 80 + 444 * row)[0] for row in range(rows)]
         assert [number >> 32 for number in numbers] == [segment] * 3
-        sequences.append(sequence)
-    assert abs(sequences[0] - sequences[1]) == 1
+        counts.append((sequence, merges))
+    assert abs(counts[0][0] - counts[1][0]) == 1
+    assert counts[0][1] == counts[1][1]
 
 
 def _longer(contact: Contact) -> Contact:

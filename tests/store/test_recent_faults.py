@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bzd.errors import DiskFullError, OutputError
-from bzd.store import open_appender, open_reader, recent
+from bzd.store import backup, open_appender, open_reader, recent
 from bzd.store.identity import Identity
 from bzd.store.recent import HALF_BYTES, Recent
 
@@ -91,6 +91,27 @@ def test_what_is_no_file_keeps_nobody_waiting(live: Live, identity: Identity) ->
             assert "the last minutes may be missing" in "".join(reader.problems)
     with open_appender(image, live=True) as appender:
         assert (appender.lost != "", (image / FILE).is_file()) == (True, True)
+
+
+def test_where_the_card_has_lost_it_the_badge_starts_all_the_same(
+    live: Live, read_all: ReadAll, make_contact: MakeContact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sector that cannot be read costs the last minutes, not every start from then on, nor an export."""
+    live.grow()
+    image, out = live.image("unreadable"), tmp_path / "copy.bzd"
+
+    def lost(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with ExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", lost)
+            backup(image, out)
+            appender = stack.enter_context(open_appender(image, live=True))
+        assert "the last minutes may be missing: Input/output error" in appender.lost
+        appender.commit([make_contact(7)])
+    for path, numbers in ((out, (0, 1, 2)), (image, (0, 1, 2, 7))):
+        assert read_all(path) == [make_contact(n) for n in numbers]
 
 
 def test_the_file_of_another_store_is_not_believed(live: Live, identity: Identity) -> None:
