@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bzd.daemon.keeper import Batch
 from bzd.errors import DiskFullError
 from bzd.store import open_appender
 
@@ -85,7 +86,12 @@ def test_a_write_that_does_not_end_is_told(play: Any, monkeypatch: pytest.Monkey
 
     async def scenario(bench: Any) -> None:
         begun, answers = Event(), Event()
-        monkeypatch.setattr(bench.keeper, "write", lambda _: begun.set() or (answers.wait(10) and None))
+
+        def write(_batch: Batch) -> None:
+            begun.set()
+            answers.wait(10)
+
+        monkeypatch.setattr(bench.keeper, "write", write)
         while not begun.is_set():
             bench.clock.pass_by(60)
             await bench.badge.tick()
