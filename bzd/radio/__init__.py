@@ -76,9 +76,9 @@ What bzd cannot prevent:
   bzd, takes it away. That shows the one ID under two addresses; the next ID comes with a third, so that no two IDs are
   linked by it.
 - Whoever makes the adapter discoverable or connectable while a rolling ID is on air has the kernel send that ID under
-  the public address at once. The badge leaves the air as soon as it is told, which was after one or two frames, 0.2 s;
-  that ID then belongs to the adapter, those before and after do not. That it stays connectable afterwards is mended
-  (`bzd.radio.leftover`).
+  the public address at once. The badge leaves the air as soon as it is told, which was after one or two frames, 0.2 s,
+  and with BlueZ before 5.73, which would die of it, half a second later (`bzd.radio.advertiser`); that ID then belongs
+  to the adapter, those before and after do not. That it stays connectable afterwards is mended (`bzd.radio.leftover`).
 - `btmgmt connectable on` goes past bluetoothd. BlueZ 5.82 shows it, and the badge leaves the air; 5.66 does not, the
   sandboxed service may not ask the kernel, and IDs are sent under the public address until `sudo bzd doctor` finds it
   or the badge is started again.
