@@ -26,6 +26,9 @@ SLOT_SHIFT = 8
 BUSY_TIMEOUT_S = 5.0
 """How long one bzd waits for another's short transaction."""
 
+_CACHE_KIB = 256
+"""What a writer keeps of the store in memory. Its rows come one after the other and are hardly read again; of SQLite's
+own 2000 a badge fills as much within days as its store is large: 0.9 MB of memory (`tests/bench/bench_week.py`)."""
 _LENGTH_LIMIT = 1 << 13
 """No value or statement of a store is longer; a row that says otherwise must not make SQLite allocate a gigabyte."""
 _SCHEMA_STEPS = 100_000
@@ -129,6 +132,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA secure_delete=ON")
+            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         except BaseException:
             connection.close()
             raise
