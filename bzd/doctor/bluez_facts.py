@@ -39,8 +39,13 @@ async def radio(name: str, state: Path, *, advertise: bool = False, scan_mode: s
         advertise: whether to try an advertisement, of a rolling ID that is used for nothing else.
         scan_mode: that is configured.
     """
-    known: dict[str, Any] = {"bluez": _version(), "blocked": blocked(name), "kernel_log": _kernel_log()}
-    known["scan_mode"] = scan_mode
+    facts = await _radio(name, state, advertise=advertise, scan_mode=scan_mode)
+    # Last, so that it holds what the kernel says of the advertisement that was tried.
+    return replace(facts, kernel_log=_kernel_log())
+
+
+async def _radio(name: str, state: Path, *, advertise: bool, scan_mode: str) -> RadioFacts:
+    known: dict[str, Any] = {"bluez": _version(), "blocked": blocked(name), "scan_mode": scan_mode}
     bus = Bus(lambda _: None)
     try:
         await bus.connect(lambda: None)

@@ -7,7 +7,7 @@ import time
 
 from bzd.doctor import versions
 from bzd.doctor.facts import Facts
-from bzd.doctor.finding import Finding, Verdict, ok, problem, unknown, warning
+from bzd.doctor.finding import Finding, ok, problem, unknown, warning
 from bzd.errors import RadioError
 from bzd.radio.adapter import MAIN_CONF, check
 from bzd.radio.scanner import MODES
@@ -201,10 +201,13 @@ def kernel_log(facts: Facts) -> Finding:
             "the kernel's log is not there, or not for this user",
             "run it again with sudo; `journalctl -k -b` shows whether there is one",
         )
-    for sign, (meaning, remedy) in KERNEL_FAULTS.items():
-        seen = sum(sign in line for line in lines)
-        if seen:
-            return Finding(Verdict.WARNING, f"{meaning} ({seen} times since boot)", remedy)
+    told = [
+        (f"{meaning} ({times} times since boot)", remedy)
+        for sign, (meaning, remedy) in KERNEL_FAULTS.items()
+        if (times := sum(sign in line for line in lines))
+    ]
+    if told:
+        return warning("; ".join(text for text, _ in told), "; ".join(remedy for _, remedy in told))
     return ok("nothing about the radio")
 
 

@@ -167,6 +167,13 @@ def test_the_kernels_complaints_are_its_own_lines(tmp_path: Path, monkeypatch: p
         assert gather(tmp_path, None).kernel_log is None
 
 
+def test_the_kernel_is_asked_after_an_advertisement_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose refusal it explains: "see kernel above", says the remedy."""
+    bluez = FakeBluez()
+    monkeypatch.setattr(bluez_facts, "_kernel_log", lambda: tuple(bluez.log))
+    assert gather(tmp_path, bluez, advertise=True).kernel_log == ("RegisterAdvertisement", "UnregisterAdvertisement")
+
+
 @pytest.mark.parametrize(("settings", "connectable"), [(0x0A01, False), (0x0A03, True)])
 def test_what_bluetoothd_does_not_tell_the_kernel_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, settings: int, connectable: bool

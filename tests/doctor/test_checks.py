@@ -127,6 +127,7 @@ FAULTS = [
         faulty(RADIO, kernel_log=("Bluetooth: hci0: Opcode 0x2005 failed: -16",)),
         "--radio",
     ),
+    ("kernel log", Verdict.WARNING, faulty(RADIO, kernel_log=("Opcode 0x2005 failed: -16", "tx timeout")), "--radio"),
     ("kernel log", Verdict.UNKNOWN, faulty(RADIO, kernel_log=None), "sudo"),
     ("wi-fi", Verdict.WARNING, faulty(SYSTEM, board="Raspberry Pi 4 Model B Rev 1.4", wifi_mhz=2437), "5 GHz"),
     ("wi-fi", Verdict.WARNING, faulty(SYSTEM, board="Raspberry Pi 4 Model B Rev 1.4", wifi_mhz=0), "5 GHz"),
