@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +38,14 @@ async def shown(name: str) -> str:
     return (await bluez.run("systemctl", "show", "--property", name, "--value", UNIT)).strip()
 
 
-async def doctor(*words: str) -> tuple[int, dict[str, dict[str, str]]]:
-    """`bzd doctor --json`: its exit status, and its findings by check."""
-    outcome = await call(BZD, "doctor", "--json", *words)
+async def doctor(*words: str, under: Sequence[str] = ()) -> tuple[int, dict[str, dict[str, str]]]:
+    """`bzd doctor --json`: its exit status, and its findings by check.
+
+    Args:
+        words: options.
+        under: a program that starts it, with its options.
+    """
+    outcome = await call(*under, BZD, "doctor", "--json", *words)
     found = json.loads(outcome.out)
     return outcome.status, {check["check"]: check for check in found["checks"]}
 

@@ -7,6 +7,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
+PROGRAM = "/usr/libexec/bluetooth/bluetoothd"
 _MAIN_CONF = Path("/etc/bluetooth/main.conf")
 _STATE = Path("/var/lib/bluetooth")
 FORGET_S = 30
@@ -82,4 +83,4 @@ async def adapter_property(adapter: str, name: str) -> str | None:
 
 async def version() -> str:
     """The version of bluetoothd."""
-    return (await run("/usr/libexec/bluetooth/bluetoothd", "--version")).strip()
+    return (await run(PROGRAM, "--version")).strip()

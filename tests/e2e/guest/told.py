@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bzd.radio.adapter import MAIN_CONF
-from tests.e2e.guest import bluez, wall
+from tests.e2e.guest import bluez, hardware, wall
 from tests.e2e.guest.badge import BZD, STATE, UNIT, call
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.installed import drop_in
@@ -22,6 +22,8 @@ _RECIPIENTS = STATE / "recipients"
 _SWAP = Path("/var/swapfile")
 _ADVERTISE = 0x200A
 """LE Set Advertising Enable (Core Specification vol. 4 part E section 7.8.9)."""
+_SET_ADDRESS = 0x2005
+"""LE Set Random Address (section 7.8.4)."""
 _SPRING_1970 = 8_640_000.0
 """Later than 0, since the kernel sets no time that is earlier than its own start (timekeeping.c)."""
 
@@ -35,6 +37,7 @@ class Told(NamedTuple):
         verdict: what that says.
         present: makes it when it is entered, and mends it at the end.
         words: options of doctor.
+        under: what starts it, for a fault that only the programs see that are started so.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Told(NamedTuple):
     verdict: str
     present: Callable[[Bed], AbstractAsyncContextManager[None]]
     words: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -69,6 +73,20 @@ async def _privacy(_: Bed) -> AsyncIterator[None]:
         yield
     finally:
         MAIN_CONF.write_text(before)
+
+
+@asynccontextmanager
+async def _bad_bluez(_: Bed) -> AsyncIterator[None]:
+    """As after an upgrade: the program is another, the one that runs is not."""
+    program = Path("/root/bluetoothd")
+    program.write_text("#!/bin/sh\necho 5.87\n")
+    program.chmod(0o755)
+    await bluez.run("mount", "--bind", str(program), bluez.PROGRAM)
+    try:
+        yield
+    finally:
+        await bluez.run("umount", bluez.PROGRAM)
+        program.unlink()
 
 
 @asynccontextmanager
@@ -188,26 +206,42 @@ async def _full(_: Bed) -> AsyncIterator[None]:
         await bluez.run("umount", str(STATE))
 
 
+def _refused(opcode: int) -> Callable[[Bed], AbstractAsyncContextManager[None]]:
+    """The radio refuses a command."""
+
+    @asynccontextmanager
+    async def present(bed: Bed) -> AsyncIterator[None]:
+        await bed.radio("fail", number=0, opcode=opcode, status="COMMAND_DISALLOWED")
+        try:
+            yield
+        finally:
+            await bed.radio("heal", number=0)
+
+    return present
+
+
 @asynccontextmanager
-async def _refused(bed: Bed) -> AsyncIterator[None]:
-    await bed.radio("fail", number=0, opcode=_ADVERTISE, status="COMMAND_DISALLOWED")
-    try:
-        yield
-    finally:
-        await bed.radio("heal", number=0)
+async def _complaint(bed: Bed) -> AsyncIterator[None]:
+    """The kernel says once more that it could not set the radio's address; nobody can take that back."""
+    async with _refused(_SET_ADDRESS)(bed):
+        await call(BZD, "doctor", "--advertise")
+    yield
 
 
 RUNNING = (
-    Told("an adapter that was unplugged", "adapter", "problem", unplugged),
+    Told("a kernel that is too old", "kernel", "warning", _nothing, under=("setarch", "--uname-2.6")),
+    Told("a BlueZ that is known to fail", "bluez", "warning", _bad_bluez),
     Told("a Privacy that keeps the address", "address privacy", "problem", _privacy),
     Told("another program's advertisement", "other advertisers", "warning", _advertiser),
+    Told("Wi-Fi in Bluetooth's band", "wi-fi", "warning", hardware.wifi),
     Told("a clock at 1970", "clock", "problem", _past),
     Told("a recipient that was added", "recipients", "warning", _stranger),
     Told("swap on a disk", "swap", "warning", _swap),
     Told("core dumps", "core dumps", "problem", _core_dumps),
     Told("a service that will not start at boot", "service", "warning", _disabled),
+    Told("an adapter that was unplugged", "adapter", "problem", unplugged),
 )
-"""While the badge runs; it must outlive them."""
+"""While the badge runs; it must outlive them. With a new adapter it reads bluetoothd's Privacy, so that comes last."""
 STOPPED = (
     Told("a service that was stopped", "service", "problem", _nothing),
     Told("a service that failed", "service", "problem", _failed),
@@ -215,6 +249,8 @@ STOPPED = (
     Told("a damaged store", "store", "problem", _damage),
     Told("an owner who is not the service", "permissions", "problem", _foreign),
     Told("a disk that is nearly full", "free space", "problem", _full),
-    Told("refused advertising", "advertising", "problem", _refused, ("--advertise",)),
+    Told("a card that wears out", "card wear", "warning", hardware.card, under=hardware.AGED),
+    Told("refused advertising", "advertising", "problem", _refused(_ADVERTISE), ("--advertise",)),
+    Told("what the kernel says of a refused address", "kernel log", "warning", _complaint),
 )
-"""While it does not."""
+"""While it does not; the last one stays in the kernel's log until a reboot."""

@@ -21,6 +21,7 @@ _PACKAGES = (
     *("systemd-sysv", "systemd", "udev", "dbus", "kmod", "libnss-systemd", "libssl3", "sudo"),
     *("bluez", "bluez-test-tools"),  # bluetoothd, bluetoothctl, btmon; btvirt
     *("python3", "python3-venv"),
+    *("iw", "e2fsprogs"),  # Raspberry Pi OS has them, a minimal Debian need not
     "strace",  # to look inside when a scenario fails
 )
 

@@ -26,6 +26,8 @@ _KERNEL_OPTIONS = (
     *("systemd.show_status=false", "systemd.log_level=notice"),
 )
 
+_CARD = "file.driver=null-co,file.size=64M,file.read-zeroes=on,format=raw,if=none,id=card,snapshot=on,cache=unsafe"
+"""An SD card that is empty at each boot: /dev/mmcblk0."""
 
 _START_S = 120.0
 """Seconds granted to a boot; it takes 10 to 15 on two ordinary cores."""
@@ -160,6 +162,7 @@ class Guest:
             *("-serial", f"file:{output / 'console.log'}"),
             *("-chardev", f"file,id=out,path={pipe}", "-device", "virtio-serial-pci"),
             *("-device", "virtserialport,chardev=out,name=out", "-device", "virtio-rng-pci"),
+            *("-drive", _CARD, "-device", "sdhci-pci", "-device", "sd-card,drive=card"),
             *("-kernel", str(self.image.folder / "vmlinuz"), "-initrd", str(self.image.folder / "initrd")),
             *("-append", " ".join(_KERNEL_OPTIONS)),
             *_share("job", output, "none"),

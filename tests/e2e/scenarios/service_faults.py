@@ -11,13 +11,14 @@ from tests.e2e.guest import bluez
 from tests.e2e.guest.badge import UNIT, call, doctor, shown, within
 from tests.e2e.guest.bed import Bed
 from tests.e2e.guest.faults import FAULTS
-from tests.e2e.guest.installed import BACK_S, badge, drop_in, well
+from tests.e2e.guest.installed import BACK_S, badge, drop_in, status, well
 from tests.e2e.guest.told import RUNNING, STOPPED, Told, unplugged
 
 CONTROLLERS = ("legacy",)
 QUICK = False
 LIMIT_S = 900.0
 
+_Findings = dict[str, dict[str, str]]
 _RADIO_FAULTS = ("bluetoothd killed", "radio blocked by rfkill", "dbus-daemon restarted")
 """Of `FAULTS`, which the scenario `recovery` tries on the radio alone; these reach it through the sandbox."""
 _HANGS_S = 20.0
@@ -28,14 +29,15 @@ async def run(bed: Bed) -> None:
     """Run it."""
     async with badge(bed):
         before = await shown("MainPID")
+        _, findings = await doctor()
         for fault in RUNNING:
-            await _expect(bed, fault)
+            findings = await _expect(bed, fault, findings)
         await _is_well(bed, "after all that")
         told = (await shown("MainPID"), await shown("NRestarts"))
         bed.check("it is the same process", told == (before, "0"), told)
         await bluez.run("systemctl", "stop", UNIT)
         for fault in STOPPED:
-            await _expect(bed, fault)
+            findings = await _expect(bed, fault, findings)
         await bluez.run("systemctl", "start", UNIT)
         await _is_well(bed, "started again")
         await _without_adapter(bed)
@@ -43,18 +45,21 @@ async def run(bed: Bed) -> None:
         await _survive(bed)
 
 
-async def _expect(bed: Bed, fault: Told) -> None:
+async def _expect(bed: Bed, fault: Told, before: _Findings) -> _Findings:
+    """Doctor tells a fault, and did not tell the same `before`; returns what it finds now."""
     async with fault.present(bed):
-        code, findings = await doctor(*fault.words)
+        code, findings = await doctor(*fault.words, under=fault.under)
     found = findings[fault.check]
     # A warning alone does not make the badge unwell, but others of its checks may be problems meanwhile.
     right = found["verdict"] == fault.verdict and (fault.verdict != "problem" or code == 13)
+    right = right and found != before[fault.check]
     bed.check(f"doctor notices {fault.name}", right, f"{code}, {found['verdict']}: {found['text']}")
+    return findings
 
 
 async def _is_well(bed: Bed, when: str) -> None:
     seconds = await within(BACK_S, lambda: well(bed))
-    bed.check(f"the badge is well {when}", seconds is not None, seconds)
+    bed.check(f"the badge is well {when}", seconds is not None, seconds or await status())
 
 
 async def _without_adapter(bed: Bed) -> None:
