@@ -39,7 +39,8 @@ class Watch:
 
     Args:
         adapter: its name, for example `hci0`.
-        main_conf: bluetoothd's configuration, for its Privacy setting; read whenever bluetoothd is new.
+        main_conf: bluetoothd's configuration, for its Privacy setting; read whenever the adapter is looked at anew, as
+            after a restart of bluetoothd.
         on_lost: told when something went away, or came back as another.
         on_changed: told interface and changed properties of the adapter's object.
     """
