@@ -36,7 +36,8 @@ FILE_MAX_BYTES = 16384
 """No identity or public key file is longer; a longer one is refused unread."""
 
 _KEYS_REMEMBERED = 16
-"""Parsed keys kept, so that each of a store's segments does not parse them anew; recipients are few."""
+"""Parsed keys and fingerprints kept, so that each of a store's segments does not parse a key anew, and a badge that
+says every two seconds whom it is sealed to does not hash it anew; recipients are few."""
 _IDENTITY = "bzd-identity"
 _PUBLIC = "bzd-public-key"
 _FINGERPRINT_DOMAIN = b"bzd public key\0"
@@ -162,6 +163,7 @@ class Identity:
         return identity
 
 
+@lru_cache(maxsize=_KEYS_REMEMBERED)
 def fingerprint(domain: bytes, public: bytes) -> str:
     """What people compare a public key by: 128 bits of SHA-256 as eight groups of four hex digits.
 
