@@ -11,15 +11,16 @@ from bzd.errors import BusError, BzdError, RadioError
 from bzd.radio.advertiser import Advertiser
 from bzd.radio.broadcast import Broadcast
 from bzd.radio.listener import Listener
-from bzd.radio.recovery import Backoff, Troubles
-from bzd.radio.reset import Reset
+from bzd.radio.recovery import QUICK_RETRY_S, Backoff, Troubles
+from bzd.radio.reset import STUCK_S, Reset
 from bzd.radio.state import RadioState
 
 UNTIL_ASKED_S = 3600.0
 """What it waits for where nothing is due by itself; whoever drives it looks again much sooner."""
-_SCAN_RENEWALS = 3
-"""With extended advertising a scan that failed is tried again only with another ID; so many times, then with the next
-rotation that is due anyway, since each costs an interval of the key."""
+SCAN_RENEWALS = round(STUCK_S / QUICK_RETRY_S)
+"""With extended advertising a scan that failed is tried again only with another ID, and each costs an interval of the
+key. There are as many tries as there is time for before the adapter is switched off and on (`bzd.radio.reset`), so that
+the radio is back within 5 s until then; later ones come with that, and with a rotation that is due anyway."""
 _NO_PLACE_LEFT = "org.bluez.Error.NotPermitted"
 """What RegisterAdvertisement answers when no instance is left (BlueZ, doc/org.bluez.LEAdvertisingManager.rst)."""
 _OTHERS = (
@@ -110,7 +111,7 @@ class Speaker:
 
     def renew_for_scan(self) -> float:
         """Have a scan begin with a rotation; returns seconds until something is to be done."""
-        if self._renewals >= _SCAN_RENEWALS:
+        if self._renewals >= SCAN_RENEWALS:
             return UNTIL_ASKED_S
         self._renewals += 1
         self.renew = True

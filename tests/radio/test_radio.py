@@ -68,8 +68,9 @@ def test_with_extended_advertising_the_scan_begins_before_the_next_id(system_bus
 def test_with_extended_advertising_a_scan_that_failed_begins_with_another_id(
     system_bus: SystemBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried a few times, each with an ID of its own, then left to the next rotation; no request links two."""
+    """It is tried some times, each with an ID of its own, then left to the next rotation; no request links two."""
     assert system_bus.socket.exists()
+    monkeypatch.setattr("bzd.radio.speaker.SCAN_RENEWALS", 3)
     monkeypatch.setattr("bzd.radio.recovery.FIRST_RETRY_S", 0.01)
     monkeypatch.setattr("bzd.radio.radio.POLL_S", 0.02)
 
@@ -89,6 +90,24 @@ def test_with_extended_advertising_a_scan_that_failed_begins_with_another_id(
             bed.radio.rotate()
             await until(partial(bed.has_rotated, 6))
             assert not bed.radio.state.troubles
+            assert max(len(payloads) for payloads in bed.bluez.asked.values()) == 1
+
+    run(scenario)
+
+
+def test_with_extended_advertising_a_scan_that_was_refused_for_long_is_back(system_bus: SystemBus) -> None:
+    """The tries do not run out before the adapter is switched off and on; within 5 s of its end the radio hears."""
+    assert system_bus.socket.exists()
+
+    async def scenario() -> None:
+        async with a_bed(FakeBluez(legacy=False)) as bed:
+            await until(partial(bed.has_rotated, 1))
+            bed.bluez.refuse["StartDiscovery"] = "org.bluez.Error.InProgress"
+            bed.radio.rotate()
+            await asyncio.sleep(8)
+            assert not bed.radio.state.scanning
+            bed.bluez.refuse.clear()
+            await bed.up()
             assert max(len(payloads) for payloads in bed.bluez.asked.values()) == 1
 
     run(scenario)
