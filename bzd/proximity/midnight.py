@@ -48,10 +48,15 @@ def cut(contact: Contact, beside_ms: int = NO_ABSENCE_MS) -> list[Contact]:
         Its pieces in order. `near_s` is shared in proportion to their seconds, and `distance_m` is that of the whole.
     """
     pieces, rest = [], contact
-    while (midnight := midnight_after(_ms(rest.start))) < _ms(rest.end):
+    while (midnight := midnight_after(_ms(rest.start))) < _ms(rest.end) or _last_first(rest) >= midnight:
         *early, rest = _cut_at(rest, midnight, beside_ms)
         pieces += early
     return [*pieces, rest]
+
+
+def _last_first(contact: Contact) -> int:
+    """The first sighting of the last instance; on the stroke of midnight it is the new day's, as in the tracker."""
+    return _ms(contact.start) + _ms(contact.scans[-1].offset_s)
 
 
 def _cut_at(contact: Contact, midnight: int, beside_ms: int) -> list[Contact]:

@@ -138,6 +138,8 @@ def _contact(*scans: tuple[float, float, int], start: float, end: float) -> Cont
         ([(0, 5, 3), (25, 30, 4)], 35, [(0, 10, 3)], [(15, 25, 4)]),
         # In an absence: the pieces end and begin with what was heard.
         ([(0, 5, 3), (100, 10, 4)], 110, [(0, 5, 3)], [(0, 10, 4)]),
+        # On the stroke of an only sighting: that is of the new day, and the gap before it of the old.
+        ([(0, 5, 3), (10, 5, 1)], 10, [(0, 10, 3)], [(0, 0, 1)]),
     ],
 )
 def test_where_midnight_falls(scans: Any, last: float, before: Any, after: Any) -> None:
