@@ -42,22 +42,22 @@ controller, 6.12 with the other). For each rotation nothing is listened to for s
 
 | mode | 6.1 legacy: median, greatest | 6.12 legacy | 6.1 extended | 6.12 extended | scan request addresses |
 |---|---|---|---|---|---|
-| full | 385, 776 | 204, 561 | 426, 640 | 316, 655 | 101, each beside one ID |
-| active | 403, 629 | 239, 421 | 253, 684 | 110, 344 | 101, the same |
-| passive | 363, 764 | 139, 377 | 210, 442 | 150, 282 | none |
+| full | 180, 456 | 212, 545 | 163, 531 | 170, 546 | 101, each beside one ID |
+| active | 94, 272 | 106, 327 | 66, 221 | 79, 238 | 101, the same |
+| passive | 99, 226 | 106, 317 | 91, 250 | 66, 277 | none |
 
 Back after a fault (legacy controller, BlueZ 5.66 / 5.82; seconds from the end of its cause to a report heard and a new
-ID on air; at most 5 is checked, and with extended advertising as well):
+ID on air; at most 5 is checked, also with extended advertising, where it was 3.3 at most with 5.66):
 
 | fault | seconds |
 |---|---|
-| bluetoothd restarted; stopped for 4 s; stopped for a minute | 0.3 / 0.3; 0.3 / 0.3; 0.4 / 0.3 |
-| bluetoothd killed, gone for 4 s | 1.8 / 0.3 |
-| adapter off and on; unplugged and back; blocked by rfkill | 0.3 / 0.4; 0.6 / 0.3; 0.3 / 0.4 |
-| another program's discovery ends; one past bluetoothd, by the kernel's management, for 4 s | 0.4 / 0.4; 0.4 / 0.3 |
-| advertising refused for 4 s; scanning refused for 4 s | 3.9 / 0.4; 4.2 / 0.5 |
-| advertising refused for some minutes, when tries have become rare (at most 60 s) | 3.2 / 2.6 |
-| dbus-daemon restarted | 2.3 / 0.9 |
+| bluetoothd restarted; stopped for 4 s; stopped for a minute | 0.2 / 0.3; 0.2 / 0.3; 0.2 / 0.2 |
+| bluetoothd killed, gone for 4 s | 0.5 / 0.3 |
+| adapter off and on; unplugged and back; blocked by rfkill | 0.4 / 0.4; 0.4 / 0.3; 0.4 / 0.3 |
+| another program's discovery ends; one past bluetoothd, by the kernel's management, for 4 s | 0.3 / 0.3; 0.3 / 0.3 |
+| advertising refused for 4 s; scanning refused for 4 s | 2.6 / 2.6; 3.0 / 3.0 |
+| advertising refused for some minutes, when tries have become rare (at most 60 s) | 2.8 / 0.6 |
+| dbus-daemon restarted | 0.9 / 0.7 |
 
 Without what `bzd.radio.reset` does it was 8.5 s and more after a kill and after a restart of dbus-daemon: the kernel
 goes on with the scan of a bluetoothd that died without a word, up to 10.24 s from its start, and refuses the next as

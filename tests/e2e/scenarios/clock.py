@@ -97,7 +97,8 @@ def _check_contact(bed: Bed, badge: Daemon, start: float, end: float) -> None:
     right = abs(contact.start - start) <= _EXACT_S and abs(contact.end - end) <= _EXACT_S
     bed.check("it has the times of the clock that was right at last", right and contact.synced, found)
     length = contact.duration_s - (end - start)
-    bed.check("its duration is what really passed", abs(length) <= _EXACT_S, f"{length:+.2f} s")
+    # Both ends may be off by that: it hears its neighbour a little later, and ends a little after it heard it last.
+    bed.check("its duration is what really passed", abs(length) <= 2 * _EXACT_S, f"{length:+.2f} s")
 
 
 def _check_keys(bed: Bed, badge: Daemon, sure: Sequence[bytes], unsure: Sequence[bytes]) -> None:
