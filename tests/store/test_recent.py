@@ -8,7 +8,8 @@ import random
 import shutil
 import sqlite3
 import struct
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +26,22 @@ from .conftest import DAY, NOW, Live, MakeContact, ReadAll
 FILE = "store.sqlite-recent"
 _AFTER_THE_CONTACTS = 4
 """The file is read before and after each segment that is opened: first the label's, then the contacts'."""
+
+
+@contextmanager
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> Iterator[None]:
+    """Let something happen when a reader has read the contacts in the store, before it looks at the file again."""
+    original, calls = recent.read, list[int]()
+
+    def read(store: Path, store_id: bytes) -> recent.Half:
+        calls.append(1)
+        if len(calls) == _AFTER_THE_CONTACTS:
+            happen()
+        return original(store, store_id)
+
+    monkeypatch.setattr("bzd.store.merging.read_recent", read)
+    yield
+    assert len(calls) > _AFTER_THE_CONTACTS, "it did not look again"
 
 
 def test_growing_contacts_leave_the_store_alone(live: Live, read_all: ReadAll) -> None:
@@ -93,19 +110,13 @@ def test_a_merge_meanwhile_hides_nothing_from_a_reader(
 ) -> None:
     """A reader that has read the store before a merge and the file after it begins anew."""
     live.grow()
-    original = recent.read
-    calls: list[int] = []
 
-    def read(store: Path, store_id: bytes) -> recent.Half:
-        calls.append(1)
-        if len(calls) == _AFTER_THE_CONTACTS:
-            live.appender.merge()
-            live.grow()
-        return original(store, store_id)
+    def merge_and_grow() -> None:
+        live.appender.merge()
+        live.grow()
 
-    monkeypatch.setattr("bzd.store.merging.read_recent", read)
-    found = read_all(live.state)
-    assert len(calls) > _AFTER_THE_CONTACTS
+    with _meanwhile(monkeypatch, merge_and_grow):
+        found = read_all(live.state)
     assert found == live.contacts
 
 
@@ -114,18 +125,8 @@ def test_a_reader_notices_that_the_appender_ends(
 ) -> None:
     """Read between the store and the file, a badge that stops in its first minutes takes nothing from a reader."""
     grown = live.grow()
-    original = recent.read
-    calls: list[int] = []
-
-    def read(store: Path, store_id: bytes) -> recent.Half:
-        calls.append(1)
-        if len(calls) == _AFTER_THE_CONTACTS:
-            live.close()
-        return original(store, store_id)
-
-    monkeypatch.setattr("bzd.store.merging.read_recent", read)
-    assert read_all(live.state) == grown
-    assert len(calls) > _AFTER_THE_CONTACTS
+    with _meanwhile(monkeypatch, live.close):
+        assert read_all(live.state) == grown
 
 
 def test_a_reader_notices_that_the_appender_began_anew(
@@ -133,20 +134,14 @@ def test_a_reader_notices_that_the_appender_began_anew(
 ) -> None:
     """Nor does a badge that is started again at once, with a new file that nothing has gone into the store from."""
     grown = live.grow()
-    original = recent.read
-    calls: list[int] = []
+    with ExitStack() as again:
 
-    def read(store: Path, store_id: bytes) -> recent.Half:
-        calls.append(1)
-        if len(calls) == _AFTER_THE_CONTACTS:
+        def begin_anew() -> None:
             live.close()
             again.enter_context(open_appender(live.state, live=True))
-        return original(store, store_id)
 
-    with ExitStack() as again:
-        monkeypatch.setattr("bzd.store.merging.read_recent", read)
-        assert read_all(live.state) == grown
-    assert len(calls) > _AFTER_THE_CONTACTS
+        with _meanwhile(monkeypatch, begin_anew):
+            assert read_all(live.state) == grown
 
 
 def test_more_than_fits_goes_into_the_store(state: Path, make_contact: MakeContact, read_all: ReadAll) -> None:
