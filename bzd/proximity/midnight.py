@@ -46,12 +46,22 @@ def cut(contact: Contact, beside_ms: int = NO_ABSENCE_MS) -> list[Contact]:
 
     Returns:
         Its pieces in order. `near_s` is shared in proportion to their seconds, and `distance_m` is that of the whole.
+        A contact that is not one as `bzd.model` promises it stays as it is: anybody who has a store's public key can
+        seal a record into it.
     """
+    if not _sound(contact):
+        return [contact]
     pieces, rest = [], contact
     while (midnight := midnight_after(_ms(rest.start))) < _ms(rest.end) or _last_first(rest) >= midnight:
         *early, rest = _cut_at(rest, midnight, beside_ms)
         pieces += early
     return [*pieces, rest]
+
+
+def _sound(contact: Contact) -> bool:
+    """Whether its scan instances are there, in order, and within it."""
+    times = [0, *(_ms(scan.offset_s) for scan in contact.scans), _ms(contact.end) - _ms(contact.start)]
+    return len(contact.scans) > 0 and times == sorted(times)
 
 
 def _last_first(contact: Contact) -> int:

@@ -169,3 +169,29 @@ def test_a_contact_in_progress_goes_on_after_its_cut() -> None:
         (MIDNIGHT, MIDNIGHT + 295, 295.0),
     ]
     assert moved.counts.sightings == moved.counts.contact_sightings == 120
+
+
+instances = st.lists(
+    st.builds(
+        ScanInstance,
+        st.integers(0, 2**32 - 1).map(lambda ms: ms / 1000) | st.floats(0, DAY_S),
+        st.integers(0, 2**32 - 1).map(lambda ms: ms / 1000),
+        st.integers(1, 65535),
+        st.just(-60.0),
+        st.just(-50),
+    ),
+    max_size=4,
+)
+
+
+in_order = instances.map(lambda scans: sorted(scans, key=lambda scan: scan.offset_s))
+
+
+@given(instances | in_order, st.integers(-DAY_S, DAY_S), st.integers(0, 3 * DAY_S))
+def test_a_record_that_a_thief_sealed_comes_to_an_end(scans: list[ScanInstance], start: int, length: int) -> None:
+    """Whatever a contact says of its instances, none at all included, it is cut into a few pieces or left as it is."""
+    contact = replace(_contact((0, 0, 1), start=MIDNIGHT + start, end=MIDNIGHT + start + length), scans=tuple(scans))
+    pieces = cut(contact)
+    assert pieces == [contact] or all(piece.scans for piece in pieces)
+    assert sum(piece.sightings for piece in pieces) == contact.sightings
+    assert sum(piece.near_s for piece in pieces) == pytest.approx(contact.near_s)

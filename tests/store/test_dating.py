@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bzd.model import Contact, DailyKey
+from bzd.model import Contact, DailyKey, ScanInstance
 from bzd.store import open_appender, open_reader, purge
 from bzd.store.dating import Clocks
 from bzd.store.identity import Identity
@@ -84,7 +84,7 @@ def test_the_last_word_on_a_clock_counts() -> None:
     """A clock that was right twice was right the second time; nonsense leaves a contact as it is."""
     wrong, right = (ClockAnchor(BOOT, 10.0, wall, synced=True) for wall in (RIGHT - 900, RIGHT + 10))
     segment = [ClockAnchor(BOOT, 0.0, 0.0, synced=False)]
-    contact = Contact("gaen", bytes(16), b"", 5.0, 6.0, 0.0, None, False, ())
+    contact = Contact("gaen", bytes(16), b"", 5.0, 6.0, 0.0, None, False, (ScanInstance(0.0, 1.0, 1, -60.0, -60),))
     assert [found.start for found in Clocks([wrong, right]).dated(contact, segment)] == [RIGHT + 5]
     far = ClockAnchor(BOOT, 1e12, 0.0, synced=True)
     assert Clocks([far]).dated(contact, segment) == [contact]
