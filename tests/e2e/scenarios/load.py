@@ -24,7 +24,8 @@ LIMIT_S = 600.0
 _LISTEN_S = 20.0
 _CROWDS = (10, 100, 500)
 _SATURATED = 500
-"""So many saturate an emulated guest: bluetoothd and dbus-daemon take all of it."""
+"""So many saturate an emulated guest: bluetoothd and dbus-daemon take all of it. What the badge then costs and holds
+depends on how much of them reaches it, and is shown, not judged (issue 3)."""
 _COST_MAX = 1.25
 """Processor time of `bzd run` may be so many times that of the bare scanner, for each report that reached either: who
 is sent fewer would be cheaper."""
@@ -40,8 +41,8 @@ async def run(bed: Bed) -> None:
     bed.table(f"Crowds, BlueZ {await bluez.version()}, {bed.kind} controller", HEADER, [row.cells() for row in rows])
     bare = {row.badges: row for row in rows if row.way is ways[-2]}
     for row in rows:
-        if row.way is ways[-1]:
-            _judge(bed, row, bare.get(row.badges))
+        if row.way is ways[-1] and row.badges < _SATURATED:
+            _judge(bed, row, bare[row.badges])
 
 
 async def _measure(bed: Bed, way: Way, badges: int) -> Row | None:
@@ -56,9 +57,8 @@ async def _measure(bed: Bed, way: Way, badges: int) -> Row | None:
         return None
 
 
-def _judge(bed: Bed, row: Row, bare: Row | None) -> None:
-    if row.badges < _SATURATED and bare is not None:
-        check_full(bed, row)
-        cost = row.cost / bare.cost
-        bed.check(f"{row.badges} badges cost at most {_COST_MAX:g} of bleak", cost <= _COST_MAX, f"{cost:.2f}")
+def _judge(bed: Bed, row: Row, bare: Row) -> None:
+    check_full(bed, row)
+    cost = row.cost / bare.cost
+    bed.check(f"{row.badges} badges cost at most {_COST_MAX:g} of bleak", cost <= _COST_MAX, f"{cost:.2f}")
     check_memory(bed, f"a badge among {row.badges}", row.holding.rss_mb)
