@@ -91,7 +91,7 @@ def test_the_full_mode_must_have_heard_something() -> None:
 def test_what_a_report_costs_is_compared(row: Row, failed: int) -> None:
     """More than 1.25 times the bare scanner's processor time for each report, or 45 MB, is too much."""
     bed = Bed("load/legacy")
-    load._judge(bed, row, _row(920, 900, 900))
+    load._judge(bed, [row, _row(920, 900, 900, 30.0)], [_row(920, 900, 900, 21.0), _row(920, 900, 900)])
     assert bed.failed == failed
 
 
