@@ -73,8 +73,8 @@ What grows are resident pages, most of them in the first three days, until somet
 With SQLite's own page cache, which a store of that size fills, it was 0.9 MB more; a single arena of malloc and
 malloc_trim(3) change nothing of it, collecting garbage at every flush takes 0.4 MB off. Below 45 MB is the aim
 (`tests/e2e/guest/memory.py`). In the test bed, where a day passes in 86 s (`--only week`), the eighth day ended with
-44.0 MB on Debian 12 and 44.2 on Debian 13. With 10 and 100 badges around, on Debian 12 there (`--only load`), it held
-39.7 to 40.0 and 40.3 to 42.3 MB after 20 s; with 500, which saturate the emulated guest, 43.4 to 45.2.
+44.0 MB on Debian 12 and 44.2 on Debian 13. With 10 and 100 badges around, in both (`--only load`), it held 39.7 to 41.5
+and 40.3 to 42.5 MB after 20 s; with 500, which saturate the emulated guest, 43.4 to 45.5.
 
 What a report costs is bleak's: at 400 a second (`tests/bench/bench_report.py`,
 x86-64, least of four rounds on a machine with other work) 110 us of processor time in a bare bleak scanner that is sent
