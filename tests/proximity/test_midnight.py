@@ -182,7 +182,7 @@ instances = st.lists(
     ),
     max_size=4,
 )
-
+"""Whatever a record can say of them (`bzd.store.records`)."""
 
 in_order = instances.map(lambda scans: sorted(scans, key=lambda scan: scan.offset_s))
 
@@ -193,5 +193,6 @@ def test_a_record_that_a_thief_sealed_comes_to_an_end(scans: list[ScanInstance],
     contact = replace(_contact((0, 0, 1), start=MIDNIGHT + start, end=MIDNIGHT + start + length), scans=tuple(scans))
     pieces = cut(contact)
     assert pieces == [contact] or all(piece.scans for piece in pieces)
+    assert len(pieces) <= 1 + length // DAY_S + 1
     assert sum(piece.sightings for piece in pieces) == contact.sightings
     assert sum(piece.near_s for piece in pieces) == pytest.approx(contact.near_s)

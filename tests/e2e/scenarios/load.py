@@ -28,7 +28,7 @@ _SATURATED = 500
 """So many saturate an emulated guest: bluetoothd and dbus-daemon take all of it. What the badge then costs and holds
 depends on how much of them reaches it, and is shown, not judged (issue 3)."""
 _ROUNDS = 2
-"""Of so many measurements in turn the least counts: alone on its machine an emulated guest gave 1.01 and 1.28 times."""
+"""Of so many measurements in turn the least counts: single ones gave 0.93 to 1.28 times for the same code."""
 _COST_MAX = 1.25
 """Processor time of `bzd run` may be so many times that of the bare scanner, for each report that reached either: who
 is sent fewer would be cheaper."""
